@@ -1,0 +1,85 @@
+"""What comes back: hits with typed score parts that add up, the plan and the timings. Every facade translates from these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from minivec.types.object import Vector
+
+Source = Literal["vector", "keyword"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TermScore:
+    """What one query term earned in one property: BM25F's numbers. Their contributions add up to the raw keyword score."""
+
+    property: str
+    term: str
+    frequency: int
+    length: int
+    idf: float
+    contribution: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScorePart:
+    """One source's share of a score.
+
+    `raw` is the source's own number (a distance for vectors, BM25F for keywords), `rank` its place there from 0,
+    `normalised` that number brought to the scale of the fusion, and `contribution` = weight x normalised. The
+    contributions of a hit add up to its score.
+    """
+
+    source: Source
+    name: str
+    raw: float
+    rank: int
+    normalised: float
+    weight: float
+    contribution: float
+    terms: tuple[TermScore, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hit:
+    """One object found. `score`: more is better. `distance` and `certainty` where one vector search made the ranking."""
+
+    uuid: str
+    score: float
+    properties: Mapping[str, Any]
+    distance: float | None = None
+    certainty: float | None = None
+    parts: tuple[ScorePart, ...] = ()
+    vectors: Mapping[str, Vector] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanLeg:
+    """One index asked: which, how many candidates, exactly or approximately, and why."""
+
+    source: Source
+    name: str
+    index: str
+    candidates: int
+    exact: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """How the query was answered; the formula and its constants are named."""
+
+    mode: str
+    legs: tuple[PlanLeg, ...]
+    formula: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """The hits in order, best first; `milliseconds` by stage."""
+
+    hits: tuple[Hit, ...]
+    plan: Plan
+    milliseconds: Mapping[str, float] = field(default_factory=dict)

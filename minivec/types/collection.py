@@ -1,0 +1,131 @@
+"""What a collection is: its properties, its vector spaces, its keyword options. Form only; `ingest/check.py` judges values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+DataType = Literal[
+    "text", "int", "number", "boolean", "date", "uuid", "object",
+    "text[]", "int[]", "number[]", "boolean[]", "date[]", "uuid[]", "object[]",
+]  # fmt: skip
+Tokenization = Literal["word", "lowercase", "whitespace", "field", "trigram"]
+Vectorizer = Literal["local", "none"]
+Distance = Literal["cosine", "dot", "l2-squared", "hamming"]
+IndexType = Literal["flat", "hnsw", "binary"]
+Truncation = Literal["refuse", "end", "start"]
+StopwordPreset = Literal["none", "en"]
+
+BUNDLED_MODEL = "all-MiniLM-L6-v2"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Property:
+    """A named, typed value of an object. `properties` describes the members of `object` and `object[]`."""
+
+    name: str
+    data_type: DataType = "text"
+    tokenization: Tokenization = "word"
+    searchable: bool = True
+    description: str = ""
+    properties: tuple[Property, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HnswOptions:
+    """HNSW's three numbers: links per node, breadth of the search while building, breadth of the search while asking."""
+
+    links: int = 16
+    ef_construction: int = 128
+    ef: int = 96
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BinaryOptions:
+    """How many times `limit` candidates the Hamming scan hands on to be rescored by the stored float vectors."""
+
+    oversampling: int = 16
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VectorSpace:
+    """One named space of vectors: who makes them, from which properties, how they are compared and indexed.
+
+    `dimension` and `fingerprint` are None until known: from the model for `local`, from the first vector for `none`.
+    `source_properties` None means every text and text[] property.
+    `include_collection_name` and `include_property_names` put those words before the text, as Weaviate's modules do.
+    """
+
+    name: str = "default"
+    vectorizer: Vectorizer = "local"
+    model: str = BUNDLED_MODEL
+    source_properties: tuple[str, ...] | None = None
+    include_collection_name: bool = False
+    include_property_names: bool = False
+    truncate: Truncation = "end"
+    distance: Distance = "cosine"
+    index: IndexType = "hnsw"
+    hnsw: HnswOptions = HnswOptions()
+    binary: BinaryOptions = BinaryOptions()
+    dimension: int | None = None
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeywordOptions:
+    """BM25's two numbers, and the words a query is stripped of."""
+
+    k1: float = 1.2
+    b: float = 0.75
+    stopwords: StopwordPreset = "none"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CollectionConfig:
+    """The definition of a collection; changed only by adding to it."""
+
+    name: str
+    description: str = ""
+    properties: tuple[Property, ...] = ()
+    vector_spaces: tuple[VectorSpace, ...] = (VectorSpace(),)
+    keyword: KeywordOptions = KeywordOptions()
+    auto_schema: bool = True
+
+    def property_named(self, name: str) -> Property | None:
+        """The property of this name, or None."""
+        return next((p for p in self.properties if p.name == name), None)
+
+    def space_named(self, name: str) -> VectorSpace | None:
+        """The vector space of this name, or None."""
+        return next((s for s in self.vector_spaces if s.name == name), None)
+
+    def with_properties(self, added: tuple[Property, ...]) -> CollectionConfig:
+        """The same definition with more properties at its end."""
+        return replace(self, properties=self.properties + added)
+
+    def with_space(self, space: VectorSpace) -> CollectionConfig:
+        """The same definition with this space added, or put in the place of the one of the same name."""
+        if self.space_named(space.name) is None:
+            return replace(self, vector_spaces=(*self.vector_spaces, space))
+        spaces = tuple(space if s.name == space.name else s for s in self.vector_spaces)
+        return replace(self, vector_spaces=spaces)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CollectionInfo:
+    """A collection as `describe` shows it: definition, number of objects, and how far each index follows."""
+
+    config: CollectionConfig
+    count: int
+    indexes: tuple[IndexState, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IndexState:
+    """One follower: `ready` when it has caught up; `note` says why not, or what was found wrong."""
+
+    name: str
+    kind: str
+    count: int
+    ready: bool
+    note: str = ""
