@@ -1,0 +1,1 @@
+"""The truth: objects, vectors and the change log in one SQL transaction."""
