@@ -1,37 +1,37 @@
 """Every error minivec raises, as one tree; each has a stable code and a hint that says what to do. Knows no HTTP.
 
-    MinivecError
-    ├── InvalidInput            the request is wrong; `field` names where
-    │   └── LimitExceeded       the request is right but too big
-    ├── NotFound
-    │   ├── CollectionNotFound
-    │   ├── ObjectNotFound
-    │   └── VectorSpaceNotFound
-    ├── Conflict
-    │   ├── CollectionExists
-    │   ├── ObjectExists
-    │   └── VersionConflict     somebody else wrote in between
-    ├── Unavailable             try again, or elsewhere
-    │   ├── Busy                a queue is full; `retry_after` seconds
-    │   ├── DeadlineExceeded
-    │   ├── Closed
-    │   ├── DatabaseLocked      another process holds the folder
-    │   └── ReadOnly
-    ├── StorageError
-    │   ├── CommitUnknown       the commit failed half-way: the write may or may not be there
-    │   ├── StorageFull
-    │   ├── CorruptData         a checksum does not match
-    │   └── NewerFormat         written by a newer minivec
-    ├── ModelError
-    │   ├── ModelNotFound
-    │   ├── WeightsMismatch
-    │   ├── FingerprintMismatch a space was filled by another model
-    │   ├── TextTooLong
-    │   └── EmbeddingFailed
-    └── ClientError
-        ├── ConnectionFailed
-        ├── UnexpectedAnswer    what answered is not minivec
-        └── ImportFailed        raised at the end of an import; `report` holds every outcome
+MinivecError
+├── InvalidInput            the request is wrong; `field` names where
+│   └── LimitExceeded       the request is right but too big
+├── NotFound
+│   ├── CollectionNotFound
+│   ├── ObjectNotFound
+│   └── VectorSpaceNotFound
+├── Conflict
+│   ├── CollectionExists
+│   ├── ObjectExists
+│   └── VersionConflict     somebody else wrote in between
+├── Unavailable             try again, or elsewhere
+│   ├── Busy                a queue is full; `retry_after` seconds
+│   ├── DeadlineExceeded
+│   ├── Closed
+│   ├── DatabaseLocked      another process holds the folder
+│   └── ReadOnly
+├── StorageError
+│   ├── CommitUnknown       the commit failed half-way: the write may or may not be there
+│   ├── StorageFull
+│   ├── CorruptData         a checksum does not match
+│   └── NewerFormat         written by a newer minivec
+├── ModelError
+│   ├── ModelNotFound
+│   ├── WeightsMismatch
+│   ├── FingerprintMismatch a space was filled by another model
+│   ├── TextTooLong
+│   └── EmbeddingFailed
+└── ClientError
+    ├── ConnectionFailed
+    ├── UnexpectedAnswer    what answered is not minivec
+    └── ImportFailed        raised at the end of an import; `report` holds every outcome
 """
 
 from __future__ import annotations

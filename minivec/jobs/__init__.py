@@ -1,0 +1,1 @@
+"""Long work over a whole collection or database."""

@@ -1,0 +1,1 @@
+"""The way out: `pipeline.py` reads top to bottom, a line per step, a file per step."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from minivec.types.display import answer_html, answer_text
 from minivec.types.object import Vector
 
 Source = Literal["vector", "keyword"]
@@ -83,3 +84,9 @@ class Answer:
     hits: tuple[Hit, ...]
     plan: Plan
     milliseconds: Mapping[str, float] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return answer_text(self)
+
+    def _repr_html_(self) -> str:
+        return answer_html(self)

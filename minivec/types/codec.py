@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar
@@ -54,7 +54,7 @@ def _read(hint: Any, data: Any) -> Any:
 def _read_dataclass(kind: type[Any], data: Any) -> Any:
     if not isinstance(data, Mapping):
         raise TypeError(f"{kind.__name__} is an object, not {type(data).__name__}")
-    hints = _hints(kind)
+    hints = _hints(typing.cast(Hashable, kind))
     return kind(**{name: _read(hint, data[name]) for name, hint in hints.items() if name in data})
 
 
@@ -65,6 +65,6 @@ def _read_union(options: tuple[Any, ...], data: Any) -> Any:
 
 
 @cache
-def _hints(kind: type[Any]) -> dict[str, Any]:
+def _hints(kind: Hashable) -> dict[str, Any]:
     hints = typing.get_type_hints(kind)
-    return {f.name: hints[f.name] for f in dataclasses.fields(kind)}
+    return {f.name: hints[f.name] for f in dataclasses.fields(typing.cast(Any, kind))}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from minivec.types.display import info_html, info_text
+
 DataType = Literal[
     "text", "int", "number", "boolean", "date", "uuid", "object",
     "text[]", "int[]", "number[]", "boolean[]", "date[]", "uuid[]", "object[]",
@@ -118,6 +120,12 @@ class CollectionInfo:
     config: CollectionConfig
     count: int
     indexes: tuple[IndexState, ...] = ()
+
+    def __repr__(self) -> str:
+        return info_text(self)
+
+    def _repr_html_(self) -> str:
+        return info_html(self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from minivec.types.display import object_html, object_text, report_html, report_text
+
 ImportMode = Literal["upsert", "insert", "replace", "merge"]
 OutcomeStatus = Literal["inserted", "updated", "unchanged", "refused", "unknown"]
 Vector = Sequence[float]
@@ -32,6 +34,12 @@ class StoredObject:
     updated_at: datetime
     version: int
     vectors: Mapping[str, Vector] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return object_text(self)
+
+    def _repr_html_(self) -> str:
+        return object_html(self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,6 +94,12 @@ class ImportReport:
     def truncated(self) -> tuple[Outcome, ...]:
         """The outcomes of the objects a model saw only a part of."""
         return tuple(outcome for outcome in self.outcomes if any(note.cut for note in outcome.tokens))
+
+    def __repr__(self) -> str:
+        return report_text(self)
+
+    def _repr_html_(self) -> str:
+        return report_html(self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
