@@ -1,0 +1,1 @@
+"""Tests of the HTTP client: requests, retries, imports, and that it equals the embedded handle."""
