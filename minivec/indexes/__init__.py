@@ -1,0 +1,1 @@
+"""The followers: they read the log, know how far they are, and may be deleted at any time."""

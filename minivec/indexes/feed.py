@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NewType, Protocol
 
 from minivec.indexes.vector import Ids, Vectors
+from minivec.types.collection import Property
 
 Cursor = NewType("Cursor", str)  # opaque: only the feed that made it compares it
 
@@ -48,6 +49,10 @@ class Feed(Protocol):
 
     def vectors(self, space: str, doc_ids: Sequence[int]) -> tuple[Ids, Vectors]:
         """The stored float32 vectors of these documents, checksums verified; documents without one are left out."""
+        ...
+
+    def definition(self) -> Sequence[Property]:
+        """The properties the collection has now: at least those that any document of the log so far may hold."""
         ...
 
     def properties(self, doc_ids: Sequence[int]) -> Sequence[tuple[int, Mapping[str, Any]]]:
