@@ -1,0 +1,23 @@
+"""`python -m minivec_server`: the server with its settings from MINIVEC_... variables."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from minivec.errors import MinivecError
+from minivec.settings import Settings
+from minivec_server.serve import run
+
+
+def main() -> int:
+    """The exit code: 0 after an orderly end, 2 when the server could not start."""
+    try:
+        return run(Settings.read(environment=os.environ))
+    except MinivecError as error:
+        print(f"minivec: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
