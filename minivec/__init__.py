@@ -133,5 +133,6 @@ def __getattr__(name: str) -> str:
     if name == "__version__":
         from importlib.metadata import version  # 20 ms that few programs need
 
-        return version("minivec")
+        globals()[name] = found = version("minivec")
+        return found
     raise AttributeError(f"module 'minivec' has no attribute {name!r}")

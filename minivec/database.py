@@ -122,7 +122,8 @@ class Database:
                 undo.callback(truth.close)
                 self._catalog.add(id, config.name)
                 undo.pop_all()
-            self._shards[config.name] = self._shard(id, truth)
+            shard = self._shards[config.name] = self._shard(id, truth)
+        shard.catch_up()
         return self.collection(config.name)
 
     def collection(self, name: str) -> Collection:
@@ -163,13 +164,16 @@ class Database:
             shard = self._shards.pop(name, None)
         if shard is not None:
             shard.close(dropped=True)
-        shutil.rmtree(self._catalog.path(entry.id), ignore_errors=True)  # what is left is cleared away at the next start
+        shutil.rmtree(
+            self._catalog.path(entry.id), ignore_errors=True
+        )  # what is left is cleared away at the next start
 
     # ------------------------------------------------------------------ the whole
 
     def health(self) -> Health:
-        """Whether every index has caught up."""
+        """Whether every index has caught up. Raises Closed."""
         with self._lock:
+            self._check_open()
             shards = list(self._shards.values())
         states = [(shard.name, state) for shard in shards for state in shard.followers.states()]
         notes = [f"{name} cannot be opened: {error}" for name, error in self._damaged.items()]
@@ -178,16 +182,16 @@ class Database:
             for name, state in states
             if state.note or not state.ready
         ]
-        return Health(ready=not self._closed and all(state.ready for _, state in states), notes=tuple(notes))
+        return Health(ready=all(state.ready for _, state in states), notes=tuple(notes))
 
     def version(self) -> dict[str, str | int]:
         """The versions of minivec, its REST API, its disk format and of SQLite."""
-        from minivec import __version__
+        from minivec import __version__ as release  # read from the package's metadata, and kept there
 
         return {
-            "release": __version__,
+            "release": release,
             "api": _API,
-            "minivec": __version__,
+            "minivec": release,
             "sqlite": sqlite_version(),
             "format": FORMAT,
         }
@@ -276,10 +280,7 @@ def open_database(
     """
     settings = settings or Settings()
     if embedders is None:
-        options = EngineOptions(
-            device=settings.device, batch_tokens=settings.batch_tokens, queue_tokens=settings.queue_tokens
-        )
-        embedders = Engine(options)
+        embedders = Engine(_engine_options(settings))
     if str(path) == MEMORY:
         if read_only:
             raise InvalidInput("A database in memory cannot be read-only.", field="read_only", hint="Leave it out.")
@@ -288,3 +289,13 @@ def open_database(
         )
     root = Path(path).expanduser()
     return Database(root, embedders=embedders, durability=settings.durability, read_only=read_only)
+
+
+def _engine_options(settings: Settings) -> EngineOptions:
+    return EngineOptions(
+        device=settings.device,
+        dtype=settings.dtype,
+        batch_tokens=settings.batch_tokens or None,
+        queue_tokens=settings.queue_tokens,
+        models=Path(settings.models).expanduser() if settings.models else None,
+    )

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from minivec.errors import InvalidInput
 
 Durability = Literal["full", "relaxed"]
+Dtype = Literal["float32", "bfloat16", "float16"]
 PREFIX = "MINIVEC_"
 
 
@@ -34,10 +35,10 @@ class Settings:
         choices=("full", "relaxed"),
     )
     device: str = _setting("auto", "Where models run: auto, cpu, cuda, cuda:1, mps.")
-    batch_tokens: int = _setting(4096, "Tokens in one forward pass.", least=1)
-    queue_tokens: int = _setting(
-        4_000_000, "Tokens that may wait for the model before imports are told 'busy'.", least=1
-    )
+    models: str = _setting("", "Folder of model folders; a vector space's `model` may be the name of one of them.")
+    dtype: Dtype = _setting("float32", "Number format of the weights.", choices=("float32", "bfloat16", "float16"))
+    batch_tokens: int = _setting(0, "Tokens in one forward pass; 0 takes what suits the device.", least=0)
+    queue_tokens: int = _setting(262_144, "Tokens that may wait for the model before callers are told 'busy'.", least=1)
     api_key: str = _setting("", "When set, every request but health needs 'Authorization: Bearer <key>'.")
     max_body_bytes: int = _setting(64 * 2**20, "Largest request body.", least=1024)
     max_header_bytes: int = _setting(64 * 2**10, "Largest request head.", least=1024)

@@ -1,0 +1,1 @@
+"""The engine: texts in, vectors out; knows no database."""

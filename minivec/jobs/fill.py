@@ -36,7 +36,9 @@ def fill(shard: Shard, space: VectorSpace, vectorizers: Vectorizers) -> int:
         refused += bad
         _store(shard, space, vectors)
     if refused:
-        log.warning("%d objects of %s have no vector in space %s: the model refused them", refused, shard.name, space.name)
+        log.warning(
+            "%d objects of %s have no vector in space %s: the model refused them", refused, shard.name, space.name
+        )
     return refused
 
 

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from minivec.errors import InvalidInput, ObjectNotFound, StorageError
 from minivec.indexes.distance import distances
 from minivec.indexes.flat import scan
+from minivec.indexes.follower import Following
 from minivec.indexes.vector import Ids, Vectors
+from minivec.indexes.vector_follower import VectorFollower
 from minivec.ingest.values import read_uuid
 from minivec.search.check import check_vector
 from minivec.search.fuse import Candidate
@@ -50,20 +52,32 @@ def query_vector(query: Query, space: VectorSpace, shard: Shard, vectorizers: Ve
 def nearest(shard: Shard, space: VectorSpace, vector: Vectors, steps: Steps) -> tuple[list[Candidate], PlanLeg]:
     """The documents nearest to the vector within the cut-off, nearest first, and how they were found."""
     follower, following = shard.followers.space(space.name)
-    if not shard.fresh(following, wait=False):
+    depth = steps.depth * (space.binary.oversampling if follower.rescored else 1)
+    found = _search_index(shard, follower, following, vector, depth)
+    if found is None:
         ids, values = _scan(shard, space, vector, steps.depth)
         leg = _leg(
             space, "scan", steps.depth, exact=True, reason="the index is catching up, so every stored vector is read"
         )
     else:
-        depth = steps.depth * (space.binary.oversampling if follower.rescored else 1)
-        with following.reading():
-            ids, values = follower.search(vector, depth)
+        ids, values = found
         if follower.rescored:
             ids, values = _rescore(shard, space, vector, ids, steps.depth)
         leg = _leg(space, space.index, depth, exact=follower.exact, reason=_REASONS[space.index])
     keep = values <= _furthest(steps) + _TOLERANCE
     return _as_candidates(space, ids[keep], values[keep]), leg
+
+
+def _search_index(
+    shard: Shard, follower: VectorFollower, following: Following, vector: Vectors, depth: int
+) -> tuple[Ids, Vectors] | None:
+    """What the index finds; None while it is behind or being rebuilt."""
+    if not shard.fresh(following, wait=False):
+        return None
+    with following.reading():
+        if following.cursor is None:  # a rebuild began since we asked
+            return None
+        return follower.search(vector, depth)
 
 
 def with_words(shard: Shard, query: Keyword | Hybrid, steps: Steps) -> tuple[list[Candidate], PlanLeg]:

@@ -39,14 +39,14 @@ class HnswOptions:
 
     links: int = 16
     ef_construction: int = 128
-    ef: int = 96
+    ef: int = 256
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BinaryOptions:
     """How many times `limit` candidates the Hamming scan hands on to be rescored by the stored float vectors."""
 
-    oversampling: int = 16
+    oversampling: int = 64
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

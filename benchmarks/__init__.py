@@ -1,0 +1,1 @@
+"""Measurements. Each run writes one JSON record into `records/`."""
