@@ -24,7 +24,6 @@ from minivec.errors import (
     ReadOnly,
     StorageError,
 )
-from minivec.jobs.check import check
 from minivec.settings import Settings
 from minivec.types.collection import HnswOptions, KeywordOptions, Property, VectorSpace
 from tests.embedders import Counting
@@ -287,21 +286,6 @@ def test_closing_waits_for_what_runs(tmp_path: Path) -> None:
 def test_relaxed_durability_is_a_setting(tmp_path: Path) -> None:
     with open_at(tmp_path, settings=Settings(durability="relaxed")) as database:
         assert fill(database, 5).count() == 5
-
-
-def test_check_finds_a_flipped_byte_and_names_the_object(tmp_path: Path) -> None:
-    with open_at(tmp_path) as database:
-        words = fill(database, 50)
-        uuid = words.keyword("7").hits[0].uuid
-    assert check(tmp_path).sound
-    assert check(tmp_path).objects == 50
-    (file,) = tmp_path.glob("collections/*/truth.db")
-    data = file.read_bytes()
-    place = data.index(b"word 7 of 7")
-    file.write_bytes(data[:place] + b"W" + data[place + 1 :])
-    report = check(tmp_path)
-    assert not report.sound
-    assert any(uuid in finding.problem for finding in report.findings)
 
 
 def test_an_abandoned_catch_up_does_not_keep_the_database_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -172,6 +172,17 @@ class Following:
             note=note,
         )
 
+    def inspect(self) -> str:
+        """What is wrong with the snapshot on disk; "" when it is good, or there is none. Changes nothing."""
+        try:
+            if self._path is not None:
+                read_snapshot(self._path, self._follower.kind, self._follower.signature)
+        except FileNotFoundError:
+            return ""
+        except (SnapshotDamaged, OSError) as error:
+            return str(error)
+        return ""
+
     def save(self) -> Cursor | None:
         """Write a snapshot and return the cursor it stands at, from which the log is needed; None where there is none.
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from sqlalchemy import Connection, text
 
 from minivec.errors import CorruptData, StorageError
+from minivec.indexes.followers import Followers
 from minivec.storage.catalog import Catalog
 from minivec.storage.engine import Truth
+from minivec.storage.feed import TruthFeed
 from minivec.storage.reading import count, get_objects, live
 from minivec.storage.vectors import vector_rows
 
@@ -56,12 +58,21 @@ def check(root: Path) -> CheckReport:
             with truth:
                 objects += _count(truth)
                 findings += [Finding(entry.name, problem, _HINT) for problem in _problems(truth)]
+                findings += [Finding(entry.name, problem, _MENDS) for problem in _snapshot_problems(truth)]
     finally:
         catalog.close()
     return CheckReport(collections=len(entries), objects=objects, findings=tuple(findings))
 
 
-_HINT = "Import the object again, or restore the collection from a backup. Indexes mend themselves."
+_HINT = "Import the object again, or restore the collection from a backup."
+_MENDS = "Nothing to do: the index is rebuilt when the database is opened next."
+
+
+def _snapshot_problems(truth: Truth) -> Iterator[str]:
+    for following in Followers(truth.config, TruthFeed(truth), truth.folder, read_only=True):
+        reason = following.inspect()
+        if reason:
+            yield f"the snapshot of index {following.name}: {reason}"
 
 
 def _count(truth: Truth) -> int:
