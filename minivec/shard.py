@@ -83,7 +83,7 @@ class Shard:
             if not self.feed.reached(self._acknowledged, head):
                 self._acknowledged = head
         if not self._saving.locked() and any(following.unsaved >= SAVE_EVERY for following in self.followers):
-            self._background.submit(self._save_quietly)
+            self._background.submit(self._save_in_background)
 
     def fresh(self, following: Following, *, wait: bool) -> bool:
         """Whether a search on this follower sees every acknowledged write; the last few changes it reads at once.
@@ -122,16 +122,16 @@ class Shard:
 
     def save(self) -> None:
         """Snapshot the followers and trim the log behind the slowest of them."""
-        with self._saving:
-            cursors = self.followers.save()
 
         def work(connection: Connection) -> None:
             for name, cursor in cursors.items():
                 save_cursor(connection, name, cursor, time.time_ns() // 1000)
             trim(connection)
 
-        if cursors:
-            self.truth.write(work)
+        with self._saving:
+            cursors = self.followers.save()
+            if cursors:
+                self.truth.write(work)
 
     def close(self, *, dropped: bool = False) -> None:
         """Wait for what runs, save, and release every file. Closing twice is no error."""
@@ -165,6 +165,13 @@ class Shard:
             return
         except Exception:  # the truth is safe, searches stay exact, and the follower's state says that it is behind
             log.exception("index %s of collection %s could not catch up", following.name, self.name)
+
+    def _save_in_background(self) -> None:
+        try:
+            with self.using():
+                self._save_quietly()
+        except (Closed, CollectionNotFound):  # closing saves by itself
+            return
 
     def _save_quietly(self) -> None:
         try:

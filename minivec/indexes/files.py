@@ -69,6 +69,12 @@ def read_snapshot(path: Path, kind: str, signature: str) -> tuple[dict[str, Any]
     return header, view
 
 
+def remove_snapshot(path: Path) -> None:
+    """Delete a snapshot durably; one that is not there is no error. Raises OSError."""
+    path.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
 def _preamble(header: Mapping[str, Any], payload: bytes) -> bytes:
     text = json.dumps(dict(header), sort_keys=True).encode()
     view = memoryview(payload)

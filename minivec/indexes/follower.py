@@ -11,11 +11,11 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from minivec.errors import Closed, Unavailable
 from minivec.indexes.feed import Change, Cursor, Feed, LogTrimmed
-from minivec.indexes.files import SnapshotDamaged, read_snapshot, write_snapshot
+from minivec.indexes.files import SnapshotDamaged, read_snapshot, remove_snapshot, write_snapshot
 from minivec.indexes.locks import SharedLock
 from minivec.types.collection import IndexState
 
@@ -74,13 +74,17 @@ class Follower(Protocol):
 class Following:
     """One follower on its way along the log. Safe for any number of threads.
 
-    `path` is where its snapshot lives, None for nowhere. A `read_only` one loads a snapshot but never writes one.
+    `path` is where its snapshot lives, None for nowhere; `owner` names the collection, so that its snapshots are no
+    other's. A `read_only` one loads a snapshot but never writes one.
     """
 
-    def __init__(self, follower: Follower, feed: Feed, path: Path | None, *, read_only: bool = False) -> None:
+    def __init__(
+        self, follower: Follower, feed: Feed, path: Path | None, *, owner: str = "", read_only: bool = False
+    ) -> None:
         self._follower = follower
         self._feed = feed
         self._path = path
+        self._owner = owner
         self._read_only = read_only
         self._contents = SharedLock()
         self._turn = threading.Lock()  # whoever holds it moves the follower, for all who wait
@@ -120,7 +124,7 @@ class Following:
                 expected = not new and self._path is not None and len(self._feed.live(0, 1)) > 0
                 self._start_rebuild("its snapshot is missing" if expected else "")
             except (SnapshotDamaged, OSError) as error:
-                self._start_rebuild(f"its snapshot cannot be used: {error}")
+                self._start_rebuild(f"its snapshot cannot be used: {error}{self._discard_snapshot()}")
 
     def ready(self, target: Cursor) -> bool:
         """Whether a search would see every change up to `target`."""
@@ -175,8 +179,7 @@ class Following:
     def inspect(self) -> str:
         """What is wrong with the snapshot on disk; "" when it is good, or there is none. Changes nothing."""
         try:
-            if self._path is not None:
-                read_snapshot(self._path, self._follower.kind, self._follower.signature)
+            self._read()
         except FileNotFoundError:
             return ""
         except (SnapshotDamaged, OSError) as error:
@@ -203,7 +206,13 @@ class Following:
 
     def _write(self, path: Path, cursor: Cursor, payload: bytes) -> bool:
         follower = self._follower
-        header = {"name": follower.name, "kind": follower.kind, "signature": follower.signature, "cursor": cursor}
+        header = {
+            "owner": self._owner,
+            "name": follower.name,
+            "kind": follower.kind,
+            "signature": follower.signature,
+            "cursor": cursor,
+        }
         try:
             write_snapshot(path, header, payload)
         except OSError as error:
@@ -213,10 +222,26 @@ class Following:
         self._note = ""
         return True
 
-    def _load(self) -> Cursor:
+    def _read(self) -> tuple[dict[str, Any], memoryview]:
         if self._path is None:
             raise FileNotFoundError
         header, payload = read_snapshot(self._path, self._follower.kind, self._follower.signature)
+        if (header.get("owner"), header.get("name")) != (self._owner, self._follower.name):
+            raise SnapshotDamaged("it belongs to another collection or index")
+        return header, payload
+
+    def _discard_snapshot(self) -> str:
+        """A file that was refused today must not be believed tomorrow, when the log may have passed its cursor."""
+        if self._path is None or self._read_only:
+            return ""
+        try:
+            remove_snapshot(self._path)
+        except OSError as error:
+            return f" (nor be removed: {error})"
+        return ""
+
+    def _load(self) -> Cursor:
+        header, payload = self._read()
         cursor = Cursor(str(header.get("cursor")))
         try:
             if not self._feed.reached(self._feed.head(), cursor):

@@ -95,4 +95,5 @@ class Followers:
 
     def _following(self, follower: Follower, file: str) -> Following:
         path = None if self._folder is None else self._folder / f"{file}.snapshot"
-        return Following(follower, self._feed, path, read_only=self._read_only)
+        owner = "" if self._folder is None else self._folder.name
+        return Following(follower, self._feed, path, owner=owner, read_only=self._read_only)

@@ -132,7 +132,7 @@ def _furthest(steps: Steps) -> float:
 
 
 def _as_candidates(space: VectorSpace, ids: Ids, values: Vectors) -> list[Candidate]:
-    better = 1.0 - values if space.distance == "cosine" else -values
+    better = 1.0 - values if space.distance == "cosine" else 0.0 - values
     return [
         Candidate(doc_id, raw, value)
         for doc_id, raw, value in zip(ids.tolist(), values.tolist(), better.tolist(), strict=True)

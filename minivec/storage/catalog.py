@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, inspect, select
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
@@ -143,13 +143,11 @@ def new_id() -> str:
 
 def _open_writer(path: Path, durability: Durability) -> Connection:
     make_folder(path.parent)
-    new = not path.exists() or path.stat().st_size == 0
     engine: Engine = writing_engine(path, durability)
     with translated(str(path)):
         connection = engine.connect()
         try:
-            if new:
-                _create(connection)
+            if _create_if_empty(connection):
                 sync_folder(path.parent)
             migrate(connection, path, current=tables.CATALOG_FORMAT, steps=CATALOG_STEPS)
         except BaseException:
@@ -158,10 +156,14 @@ def _open_writer(path: Path, durability: Durability) -> Connection:
     return connection
 
 
-def _create(connection: Connection) -> None:
+def _create_if_empty(connection: Connection) -> bool:
+    """Make the tables of a new file, or of one whose making was cut off before its first commit."""
     with connection.begin():
+        if inspect(connection).get_table_names():
+            return False
         tables.catalog.create_all(connection)
         meta.put(connection, "format", str(tables.CATALOG_FORMAT))
+        return True
 
 
 @contextmanager
