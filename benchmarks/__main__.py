@@ -48,7 +48,11 @@ def _run_all(names: Sequence[str]) -> int:
 
 def _run(name: str, arguments: Sequence[str]) -> int:
     print(f"\n== {name} ==", flush=True)
-    return subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *arguments], check=False).returncode
+    with subprocess.Popen([sys.executable, "-m", f"benchmarks.{name}", *arguments]) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:  # it heard the same Ctrl-C, and may have a server to stop
+            return process.wait() or 1
 
 
 if __name__ == "__main__":

@@ -46,7 +46,6 @@ class Settings:
     max_batch_objects: int = _setting(
         10_000, "Most objects in one JSON import request; an NDJSON stream has no limit.", least=1
     )
-    max_results: int = _setting(10_000, "Largest offset + limit of a search.", least=1)
     request_seconds: float = _setting(120.0, "Time limit of one request.", least=0.001)
     header_seconds: float = _setting(10.0, "Time limit for a request's head to arrive.", least=0.001)
     shutdown_seconds: float = _setting(30.0, "How long a stopping server lets accepted requests finish.", least=0.0)
