@@ -41,7 +41,7 @@ def main() -> None:
 
 def measure(embedder: Embedder, texts: list[str], rounds: int) -> dict[str, Any]:
     """Smallest cosines and texts per second of both, over the same texts in the same process."""
-    judge = load_judge(catalog.folder_of(catalog.CATALOG[0].source))
+    judge = load_judge(catalog.folder_of(catalog.CATALOG[0]))
 
     def ours(some: list[str]) -> Vectors:
         return embedder.embed(some, input_type="passage", truncate="end").vectors

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from minivec.embedding.quantize import PLAIN, VectorForm, shape_on_host
 from minivec.embedding.tokens import TokenizedText
 
 
@@ -19,6 +21,14 @@ class OutOfMemory(Exception):
 
 class DeviceLost(Exception):
     """The device is gone for this process; no later batch can succeed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PassMemory:
+    """Bytes that one pass took beyond the weights, and bytes that were there for it to take."""
+
+    used: int
+    free: int
 
 
 class Backend(Protocol):
@@ -31,7 +41,7 @@ class Backend(Protocol):
 
     @property
     def dimension(self) -> int:
-        """Floats in each vector."""
+        """Floats in each whole vector."""
         ...
 
     @property
@@ -44,12 +54,26 @@ class Backend(Protocol):
         """What one pass costs beyond its tokens, counted in tokens."""
         ...
 
-    def forward(self, batch: Sequence[TokenizedText]) -> NDArray[np.float32]:
-        """One pooled vector a text, float32 of shape (texts, dimension), in order.
+    @property
+    def pads(self) -> bool:
+        """Whether each text of a batch costs as much as the longest one."""
+        ...
+
+    def forward(self, batch: Sequence[TokenizedText], form: VectorForm = PLAIN) -> NDArray[Any]:
+        """One pooled vector a text in this form, `form.dtype` of shape (texts, form.columns(dimension)), in order.
 
         Raises OutOfMemory when a smaller batch may succeed, DeviceLost when nothing will, anything else when a text
         of this batch is poisonous.
         """
+        ...
+
+
+@runtime_checkable
+class MeasuresMemory(Protocol):
+    """A backend that can say what a pass takes, so that its budget need not be guessed."""
+
+    def measure(self, batch: Sequence[TokenizedText]) -> PassMemory | None:
+        """Run this batch and tell what it took; None where the device does not say. Raises OutOfMemory, DeviceLost."""
         ...
 
 
@@ -74,13 +98,14 @@ class FakeBackend:
     device = "fake"
     batch_tokens = 4096
     pass_cost = 4096
+    pads = True
 
     def __init__(self, dimension: int = 64) -> None:
         self.dimension = dimension
 
-    def forward(self, batch: Sequence[TokenizedText]) -> NDArray[np.float32]:
+    def forward(self, batch: Sequence[TokenizedText], form: VectorForm = PLAIN) -> NDArray[Any]:
         """The normalised sum of each text's word vectors; a text without words gets the vector of its end token."""
-        return np.stack([self._vector(text.ids) for text in batch]).astype(np.float32)
+        return shape_on_host(np.stack([self._vector(text.ids) for text in batch]).astype(np.float32), form)
 
     def _vector(self, ids: NDArray[np.int32]) -> NDArray[np.float64]:
         words = ids[ids > END]

@@ -26,6 +26,20 @@ def group_by_length(lengths: Sequence[int], *, budget: int, pass_cost: int = 0) 
     return batches
 
 
+def group_in_order(lengths: Sequence[int], *, budget: int) -> list[list[int]]:
+    """Positions in their order, cut into batches of at most `budget` tokens, for passes that need no padding."""
+    batches: list[list[int]] = []
+    total = 0
+    for position, length in enumerate(lengths):
+        if batches and total + length <= budget:
+            batches[-1].append(position)
+            total += length
+        else:
+            batches.append([position])
+            total = length
+    return batches
+
+
 def padded_tokens(lengths: Sequence[int]) -> int:
     """How many tokens a batch costs once every text is padded to the longest."""
     return max(lengths, default=0) * len(lengths)

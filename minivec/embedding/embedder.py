@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from minivec.embedding.interface import Embedded, InputType, ModelCard, TextNote, Truncation
+from minivec.embedding.interface import Embedded, EmbeddingType, InputType, ModelCard, TextNote, Truncation
 from minivec.embedding.model import LoadedModel
+from minivec.embedding.quantize import VectorForm, form_for
 from minivec.embedding.queue import Ticket
 from minivec.embedding.scheduler import Scheduler
 from minivec.embedding.tokens import TokenizedText, Untokenizable, tokenize
@@ -40,37 +41,53 @@ class ScheduledEmbedder:
         """The model's name, fingerprint, dimension and token limit."""
         return self._model.card
 
-    def embed(self, texts: Sequence[str], *, input_type: InputType, truncate: Truncation = "refuse") -> Embedded:
+    def embed(
+        self,
+        texts: Sequence[str],
+        *,
+        input_type: InputType,
+        truncate: Truncation = "refuse",
+        dimensions: int | None = None,
+        embedding_type: EmbeddingType = "float",
+    ) -> Embedded:
         """Embed the texts in order; see Embedder.embed.
 
         Once its first texts are accepted, a long call waits for room in the queue instead of raising Busy.
         """
-        _check(texts, input_type, truncate)
-        vectors = np.zeros((len(texts), self.card.dimension), np.float32)
+        check_request(texts, input_type, truncate)
+        form = form_for(self.card, dimensions, embedding_type)
+        vectors = np.zeros((len(texts), form.columns(self.card.dimension)), form.dtype)
         notes: list[TextNote] = []
         in_flight: deque[_Window] = deque()
-        for start in range(0, len(texts), WINDOW):
-            in_flight.append(self._submit(texts, start, input_type, truncate))
-            if len(in_flight) > WINDOWS_IN_FLIGHT:
+        try:
+            for start in range(0, len(texts), WINDOW):
+                in_flight.append(self._submit(texts, start, input_type, truncate, form))
+                if len(in_flight) > WINDOWS_IN_FLIGHT:
+                    notes.extend(self._collect(in_flight.popleft(), vectors))
+            while in_flight:
                 notes.extend(self._collect(in_flight.popleft(), vectors))
-        for window in in_flight:
-            notes.extend(self._collect(window, vectors))
+        finally:
+            for window in in_flight:  # after a failure nobody would collect them
+                self._scheduler.drop(window.ticket)
         return Embedded(vectors=vectors, notes=tuple(notes))
 
-    def _submit(self, texts: Sequence[str], start: int, input_type: InputType, truncate: Truncation) -> _Window:
+    def _submit(
+        self, texts: Sequence[str], start: int, input_type: InputType, truncate: Truncation, form: VectorForm
+    ) -> _Window:
         prepared = tokenize(
             self._model.tokenizer,
             texts[start : start + WINDOW],
-            prompt=self._model.prompts.of(input_type),
+            prompts=self._model.prompts,
+            input_type=input_type,
             pool_prompt=self._model.pool_prompt,
             max_tokens=self.card.max_tokens,
             truncate=truncate,
         )
         readable = [text for text in prepared if isinstance(text, TokenizedText)]
-        ticket = self._scheduler.submit(self._model.backend, readable, input_type, patient=start > 0)
+        ticket = self._scheduler.submit(self._model.backend, readable, input_type, form=form, patient=start > 0)
         return _Window(start, prepared, ticket)
 
-    def _collect(self, window: _Window, vectors: NDArray[np.float32]) -> list[TextNote]:
+    def _collect(self, window: _Window, vectors: NDArray[Any]) -> list[TextNote]:
         self._scheduler.wait(window.ticket)
         outcomes = iter(zip(window.ticket.vectors, window.ticket.errors, strict=True))
         notes: list[TextNote] = []
@@ -83,7 +100,8 @@ class ScheduledEmbedder:
         return notes
 
 
-def _check(texts: Sequence[str], input_type: InputType, truncate: Truncation) -> None:
+def check_request(texts: Sequence[str], input_type: InputType, truncate: Truncation) -> None:
+    """Raise InvalidInput that names the argument which is none of what `embed` takes."""
     if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
         raise InvalidInput("Texts come as a list of strings.", field="texts")
     if input_type not in get_args(InputType):

@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from minivec.embedding.backend import Backend
-from minivec.embedding.batches import group_by_length
+from minivec.embedding.batches import group_by_length, group_in_order
+from minivec.embedding.quantize import PLAIN, VectorForm
 from minivec.embedding.tokens import TokenizedText
 from minivec.errors import MinivecError
+
+BudgetOf = Callable[[Backend], int]
+"""The tokens that one pass of this model may hold now."""
 
 LOOKAHEAD = 16  # batches planned at once: enough to find texts of like length, few enough to stay fair
 
@@ -24,9 +29,10 @@ LOOKAHEAD = 16  # batches planned at once: enough to find texts of like length, 
 class Ticket:
     """One caller's texts on their way: a vector or an error for each, or one failure for them all."""
 
-    def __init__(self, backend: Backend, count: int) -> None:
+    def __init__(self, backend: Backend, count: int, form: VectorForm = PLAIN) -> None:
         self.backend = backend
-        self.vectors: NDArray[np.float32] = np.zeros((count, backend.dimension), np.float32)
+        self.form = form
+        self.vectors: NDArray[Any] = np.zeros((count, form.columns(backend.dimension)), form.dtype)
         self.errors: list[MinivecError | None] = [None] * count
         self.failure: MinivecError | None = None
         self._open = count
@@ -34,8 +40,15 @@ class Ticket:
         if not count:
             self._done.set()
 
-    def settle(self, position: int, outcome: NDArray[np.float32] | MinivecError) -> None:
-        """Put one text's vector or error in its place; the last one wakes the caller."""
+    @property
+    def ended(self) -> bool:
+        """True once nothing more will be done for it."""
+        return self._done.is_set()
+
+    def settle(self, position: int, outcome: NDArray[Any] | MinivecError) -> None:
+        """Put one text's vector or error in its place; the last one wakes the caller, and what comes later is ignored."""
+        if self.ended:
+            return
         if isinstance(outcome, MinivecError):
             self.errors[position] = outcome
         else:
@@ -46,7 +59,7 @@ class Ticket:
 
     def fail(self, failure: MinivecError) -> None:
         """End every text of the caller that is still open; wakes the caller."""
-        if not self._done.is_set():
+        if not self.ended:
             self.failure = failure
             self._done.set()
 
@@ -80,13 +93,31 @@ class Lane:
         self._waiting.extend(Waiting(text, ticket, position) for position, text in enumerate(texts))
         self.tokens += sum(map(len, texts))
 
-    def next_batch(self, budget: int) -> list[Waiting]:
-        """The next texts of one model that go through together, of any callers. The lane must not be empty."""
+    def next_batch(self, budget_of: BudgetOf) -> list[Waiting]:
+        """The next texts of one model and form that go through together, of any callers. The lane must not be empty."""
         if not self._planned:
-            self._plan(budget)
+            self._plan(budget_of)
         batch = self._planned.popleft()
         self.tokens -= sum(len(waiting.text) for waiting in batch)
         return batch
+
+    def fills_a_batch(self, budget_of: BudgetOf) -> bool:
+        """Whether waiting for more texts would not make the next batch any larger."""
+        return bool(self._planned) or bool(self._waiting and self.tokens >= budget_of(self._waiting[0].ticket.backend))
+
+    def put_back(self, batches: Sequence[list[Waiting]]) -> None:
+        """Batches taken before, whole or in parts, to come first again as they are; without those of ended tickets."""
+        for batch in reversed(batches):
+            if open_still := [waiting for waiting in batch if not waiting.ticket.ended]:
+                self._planned.appendleft(open_still)
+                self.tokens += sum(len(waiting.text) for waiting in open_still)
+
+    def drop(self, ticket: Ticket) -> None:
+        """Forget the texts of this ticket."""
+        self._waiting = deque(waiting for waiting in self._waiting if waiting.ticket is not ticket)
+        kept = [[waiting for waiting in batch if waiting.ticket is not ticket] for batch in self._planned]
+        self._planned = deque(batch for batch in kept if batch)
+        self.tokens = sum(len(waiting.text) for batch in (self._waiting, *self._planned) for waiting in batch)
 
     def replan(self) -> None:
         """Take the planned batches apart again, because the budget they were planned for no longer holds."""
@@ -101,19 +132,23 @@ class Lane:
         self.tokens = 0
         return everything
 
-    def _plan(self, budget: int) -> None:
-        by_backend: dict[int, list[Waiting]] = {}
-        taken = 0
-        while self._waiting and taken < budget * LOOKAHEAD:
+    def _plan(self, budget_of: BudgetOf) -> None:
+        alike: dict[tuple[int, VectorForm], list[Waiting]] = {}
+        taken, enough = 0, LOOKAHEAD * budget_of(self._waiting[0].ticket.backend)
+        while self._waiting and taken < enough:
             waiting = self._waiting.popleft()
-            by_backend.setdefault(id(waiting.ticket.backend), []).append(waiting)
+            alike.setdefault((id(waiting.ticket.backend), waiting.ticket.form), []).append(waiting)
             taken += len(waiting.text)
-        for group in by_backend.values():
-            self._planned.extend(_batches(group, budget))
+        for group in alike.values():
+            self._planned.extend(_batches(group, budget_of(group[0].ticket.backend)))
 
 
 def _batches(group: list[Waiting], budget: int) -> Iterable[list[Waiting]]:
     backend = group[0].ticket.backend
     lengths = [len(waiting.text) for waiting in group]
-    for positions in group_by_length(lengths, budget=budget, pass_cost=backend.pass_cost):
+    if backend.pads:
+        batches = group_by_length(lengths, budget=budget, pass_cost=backend.pass_cost)
+    else:
+        batches = group_in_order(lengths, budget=budget)
+    for positions in batches:
         yield [group[position] for position in positions]

@@ -10,8 +10,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from minivec.embedding.interface import Truncation
+from minivec.embedding.interface import InputType, Truncation
+from minivec.embedding.prompts import Prompts
 from minivec.errors import EmbeddingFailed, InvalidInput, MinivecError, ModelNotFound, TextTooLong
+
+NO_PROMPTS = Prompts()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,22 +100,27 @@ def tokenize(
     tokenizer: Tokenizer,
     texts: Sequence[str],
     *,
-    prompt: str = "",
+    prompts: Prompts = NO_PROMPTS,
+    input_type: InputType = "passage",
     pool_prompt: bool = True,
     max_tokens: int,
     truncate: Truncation,
 ) -> list[TokenizedText | Untokenizable]:
-    """Each text behind its prompt as ids of at most `max_tokens`, or the reason why not; one entry a text, in order."""
+    """Each text inside its prompt as ids of at most `max_tokens`, or the reason why not; one entry a text, in order."""
+    prompt = prompts.of(input_type)
     kept = len(tokenizer.ids([prompt])[0]) - tokenizer.trailing if prompt else tokenizer.leading
+    kept -= prompts.shared_tokens if prompt else 0
     unpooled = kept if prompt and not pool_prompt else 0
+    room = max_tokens - kept - tokenizer.trailing
     prepared: list[TokenizedText | Untokenizable] = []
-    for ids in _ids_or_reasons(tokenizer, [prompt + text for text in texts] if prompt else texts):
+    for ids in _ids_or_reasons(tokenizer, [prompts.around(text, prompt) for text in texts]):
         if isinstance(ids, MinivecError):
             prepared.append(Untokenizable(total=0, error=ids))
         elif len(ids) <= max_tokens:
             prepared.append(TokenizedText(ids=np.asarray(ids, np.int32), total=len(ids), unpooled=unpooled))
-        elif truncate == "refuse" or max_tokens <= kept + tokenizer.trailing:
-            prepared.append(Untokenizable(total=len(ids), error=_too_long(len(ids), max_tokens)))
+        elif truncate == "refuse" or room < 1:
+            reason = _too_long(len(ids), max_tokens) if room >= 1 else _no_room(kept, max_tokens)
+            prepared.append(Untokenizable(total=len(ids), error=reason))
         else:
             rest = cut_ids(ids, max_tokens, keep_first=kept, keep_last=tokenizer.trailing, truncate=truncate)
             cut = len(ids) - max_tokens
@@ -152,4 +160,11 @@ def _too_long(total: int, limit: int) -> TextTooLong:
     return TextTooLong(
         f"The text has {total} tokens and the model reads {limit}.",
         hint='Shorten it, or let truncate="end" or "start" cut it.',
+    )
+
+
+def _no_room(prompt: int, limit: int) -> TextTooLong:
+    return TextTooLong(
+        f"The model reads {limit} tokens and {prompt} of them stand before the text, so none of the text would be read.",
+        hint="Give the model more tokens to read.",
     )

@@ -1,74 +1,99 @@
-"""Runs the BERT family with transformers on CUDA, MPS or CPU, from a local folder. Import late: this loads torch."""
+"""Runs a network on CUDA, MPS or CPU, from a local folder: a batch of token ids in, numpy rows out. Loads torch."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from minivec.embedding.backend import DeviceLost, OutOfMemory
+from minivec.embedding.attention import attend_padded
+from minivec.embedding.backend import DeviceLost, OutOfMemory, PassMemory
 from minivec.embedding.checkpoint import Checkpoint
+from minivec.embedding.encoder import load_encoder
+from minivec.embedding.families import FAMILIES, Runner
+from minivec.embedding.networks import Network, Target, load_decoder, load_nv_embed
 from minivec.embedding.options import EngineOptions
-from minivec.embedding.pooling import normalize, pool
+from minivec.embedding.packed import pack
+from minivec.embedding.quantize import PLAIN, VectorForm, shape_on_device
 from minivec.embedding.tokens import TokenizedText
-from minivec.errors import InvalidInput, WeightsMismatch
+from minivec.embedding.weights import logged_progress
+from minivec.errors import InvalidInput
 
 log = logging.getLogger(__name__)
 
 # Per kind of device: tokens in one pass, and what a pass costs beyond its tokens, in tokens.
 # On CPU throughput is flat from 512 tokens on, and short passes let queries overtake sooner.
 DEVICE_BUDGETS = {"cpu": (1024, 48), "mps": (8192, 1024), "cuda": (16384, 4096)}
-UNUSED_WEIGHTS = ("pooler.", "embeddings.position_ids", "lm_head.", "cls.")
 
 
-class BertBackend:
-    """A bidirectional encoder of transformers, pooled on the device; attention is torch's SDPA wherever transformers has it."""
+class TorchBackend:
+    """One model's network on one device; vectors are pooled, cut and quantised there before they are copied back."""
 
     def __init__(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
         if options.threads is not None:
             torch.set_num_threads(options.threads)
         self._device = choose_device(options.device)
-        self._spec = checkpoint.spec
-        self._model = _load(checkpoint).to(device=self._device, dtype=getattr(torch, options.dtype)).eval()
-        self._padding = int(checkpoint.config.get("pad_token_id") or 0)
+        dtype = weights_dtype(options.dtype, self._device)
+        self.network = load_network(checkpoint, self._device, dtype)
         self.device = str(self._device)
         self.dimension = checkpoint.spec.dimension
         self.batch_tokens, self.pass_cost = DEVICE_BUDGETS.get(self._device.type, DEVICE_BUDGETS["cpu"])
-        log.info("%s runs on %s in %s.", checkpoint.spec.name, self.device, options.dtype)
+        self.pads = self.network.attend in (None, attend_padded)  # otherwise texts of any lengths share a pass for free
+        log.info("%s runs on %s in %s.", checkpoint.spec.name, self.device, dtype)
 
-    def forward(self, batch: Sequence[TokenizedText]) -> NDArray[np.float32]:
-        """One pooled vector a text, float32 of shape (texts, dimension), in order; see Backend.forward."""
-        try:
-            with torch.inference_mode():
-                vectors: NDArray[np.float32] = self._vectors(batch).cpu().numpy()
-        except torch.OutOfMemoryError as error:
-            self._free_memory()
-            raise OutOfMemory(str(error)) from error
-        except RuntimeError as error:
-            raise _translated(error) from error
-        return vectors
+    def forward(self, batch: Sequence[TokenizedText], form: VectorForm = PLAIN) -> NDArray[Any]:
+        """One pooled vector a text in this form, in order; see Backend.forward."""
+        with telling_errors(self._device), torch.inference_mode():
+            vectors = self.network.vectors(pack(batch, self._device))
+            rows: NDArray[Any] = shape_on_device(vectors, form).cpu().numpy()
+        return rows
 
-    def _vectors(self, batch: Sequence[TokenizedText]) -> torch.Tensor:
-        ids, lengths = _padded(batch, self._padding)
-        ids, lengths = ids.to(self._device), lengths.to(self._device)
-        places = torch.arange(ids.shape[1], device=self._device)
-        mask = places < lengths.unsqueeze(1)
-        padded = any(len(text) != ids.shape[1] for text in batch)
-        states = self._model(input_ids=ids, attention_mask=mask.long() if padded else None).last_hidden_state
-        if any(text.unpooled for text in batch):
-            skipped = torch.tensor([text.unpooled for text in batch], device=self._device)
-            mask = mask & (places >= skipped.unsqueeze(1))
-        vectors = pool(states, mask, self._spec.pooling)
-        return normalize(vectors) if self._spec.normalize else vectors
+    def measure(self, batch: Sequence[TokenizedText]) -> PassMemory | None:
+        """What a pass over this batch takes on a GPU; None elsewhere. Raises like `forward`."""
+        if self._device.type != "cuda":
+            return None
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(self._device)
+        weights = torch.cuda.memory_allocated(self._device)
+        free = torch.cuda.mem_get_info(self._device)[0]
+        self.forward(batch)
+        return PassMemory(used=torch.cuda.max_memory_allocated(self._device) - weights, free=free)
 
-    def _free_memory(self) -> None:
-        if self._device.type == "cuda":
+
+@contextmanager
+def telling_errors(device: torch.device) -> Iterator[None]:
+    """Raise OutOfMemory and DeviceLost, which the scheduler knows, for torch's many ways to say so."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        if device.type == "cuda":
             torch.cuda.empty_cache()
+        raise OutOfMemory(str(error)) from error
+    except RuntimeError as error:
+        raise _translated(error) from error
+
+
+def load_network(checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype) -> Network:
+    """The network of a checkpoint, by its family, on the device. Raises ModelNotFound, WeightsMismatch, EmbeddingFailed."""
+    target = Target(device=device, dtype=dtype, progress=logged_progress(checkpoint.spec.name))
+    loaders: dict[Runner, Callable[[Checkpoint, Target], Network]] = {
+        "encoder": load_encoder,
+        "decoder": load_decoder,
+        "nv-embed": load_nv_embed,
+    }
+    return loaders[FAMILIES[checkpoint.spec.family].runner](checkpoint, target)
+
+
+def weights_dtype(wanted: str, device: torch.device) -> torch.dtype:
+    """The torch dtype of this name; "auto" is bfloat16 on CUDA and float32 elsewhere."""
+    if wanted == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    dtype: torch.dtype = getattr(torch, wanted)
+    return dtype
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -83,58 +108,6 @@ def choose_device(wanted: str) -> torch.device:
             f"This machine has no device {wanted!r}: {error}", field="device", hint='Use "auto" or "cpu".'
         ) from error
     return device
-
-
-def _load(checkpoint: Checkpoint) -> Any:
-    from transformers import AutoModel
-
-    try:
-        with _quiet_transformers():
-            model, report = AutoModel.from_pretrained(
-                str(checkpoint.folder),
-                local_files_only=True,
-                use_safetensors=True,
-                trust_remote_code=False,
-                output_loading_info=True,
-            )
-    except Exception as error:  # safetensors and transformers share no error class for damaged files
-        raise WeightsMismatch(
-            f"The weights in {checkpoint.folder} cannot be loaded: {error}", hint="Fetch the model's folder again."
-        ) from error
-    lacking = sorted(key for key in report["missing_keys"] if not key.startswith(UNUSED_WEIGHTS))
-    if lacking or report["mismatched_keys"]:
-        raise WeightsMismatch(
-            f"The weights in {checkpoint.folder} do not fit config.json: {(lacking or report['mismatched_keys'])[0]}.",
-            hint="Fetch the model's folder again.",
-        )
-    if hasattr(model, "pooler"):
-        model.pooler = None  # the next-sentence head; nothing here reads it
-    return model
-
-
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """No progress bar and no report on weights that are not used, while loading only."""
-    from transformers.utils import logging as transformers_logging
-
-    verbosity = transformers_logging.get_verbosity()
-    bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if bars:
-            transformers_logging.enable_progress_bar()
-
-
-def _padded(batch: Sequence[TokenizedText], padding: int) -> tuple[torch.Tensor, torch.Tensor]:
-    lengths = np.array([len(text) for text in batch], np.int64)
-    ids = np.full((len(batch), int(lengths.max())), padding, np.int64)
-    for row, text in zip(ids, batch, strict=True):
-        row[: len(text)] = text.ids
-    return torch.from_numpy(ids), torch.from_numpy(lengths)
 
 
 def _translated(error: RuntimeError) -> Exception:

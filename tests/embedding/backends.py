@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from minivec.embedding.backend import FakeBackend, OutOfMemory
 from minivec.embedding.batches import padded_tokens
+from minivec.embedding.quantize import PLAIN, VectorForm
 from minivec.embedding.tokens import TokenizedText
 
 POISON = 666
@@ -30,12 +32,12 @@ class RecordingBackend(FakeBackend):
         self.refused = 0
         self.most_tokens = most_tokens
 
-    def forward(self, batch: Sequence[TokenizedText]) -> NDArray[np.float32]:
+    def forward(self, batch: Sequence[TokenizedText], form: VectorForm = PLAIN) -> NDArray[Any]:
         if self.most_tokens is not None and padded_tokens([len(one) for one in batch]) > self.most_tokens:
             self.refused += 1
             raise OutOfMemory("no room")
         self.batches.append([one.ids.tolist() for one in batch])
-        return super().forward(batch)
+        return super().forward(batch, form)
 
 
 class PoisonedBackend(FakeBackend):
@@ -43,11 +45,11 @@ class PoisonedBackend(FakeBackend):
 
     passes = 0
 
-    def forward(self, batch: Sequence[TokenizedText]) -> NDArray[np.float32]:
+    def forward(self, batch: Sequence[TokenizedText], form: VectorForm = PLAIN) -> NDArray[Any]:
         self.passes += 1
         if any(POISON in one.ids for one in batch):
             raise IndexError("index out of range in self")
-        return super().forward(batch)
+        return super().forward(batch, form)
 
 
 class AnsweringBackend(FakeBackend):
@@ -57,8 +59,8 @@ class AnsweringBackend(FakeBackend):
         super().__init__(dimension)
         self.answer = answer
 
-    def forward(self, batch: Sequence[TokenizedText]) -> NDArray[np.float32]:
-        return self.answer(super().forward(batch))
+    def forward(self, batch: Sequence[TokenizedText], form: VectorForm = PLAIN) -> NDArray[Any]:
+        return self.answer(super().forward(batch, form))
 
 
 class GatedBackend(RecordingBackend):
@@ -70,9 +72,19 @@ class GatedBackend(RecordingBackend):
         self.gate = threading.Event()
         self.then_raise = then_raise
 
-    def forward(self, batch: Sequence[TokenizedText]) -> NDArray[np.float32]:
+    def forward(self, batch: Sequence[TokenizedText], form: VectorForm = PLAIN) -> NDArray[Any]:
         self.entered.set()
         assert self.gate.wait(TIMEOUT)
         if self.then_raise is not None:
             raise self.then_raise
-        return super().forward(batch)
+        return super().forward(batch, form)
+
+
+class GatedPoison(GatedBackend):
+    """Waits at the gate like its parent, and fails whenever a text of the batch contains POISON."""
+
+    def forward(self, batch: Sequence[TokenizedText], form: VectorForm = PLAIN) -> NDArray[Any]:
+        vectors = super().forward(batch, form)
+        if any(POISON in one.ids for one in batch):
+            raise IndexError("index out of range in self")
+        return vectors

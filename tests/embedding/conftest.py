@@ -21,7 +21,7 @@ BUNDLED = "all-MiniLM-L6-v2"
 
 @pytest.fixture(scope="session")
 def bundled_folder() -> Path:
-    return catalog.folder_of(catalog.CATALOG[0].source)
+    return catalog.folder_of(catalog.CATALOG[0])
 
 
 @pytest.fixture(scope="session")

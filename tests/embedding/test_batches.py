@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minivec.embedding.batches import group_by_length, padded_tokens
+from minivec.embedding.batches import group_by_length, group_in_order, padded_tokens
 
 lengths_lists = st.lists(st.integers(1, 300), max_size=80)
 
@@ -40,3 +40,13 @@ def test_the_longest_come_first() -> None:
 def test_nothing_needs_no_batch() -> None:
     assert group_by_length([], budget=10) == []
     assert padded_tokens([]) == 0
+
+
+@given(lengths=lengths_lists, budget=st.integers(1, 2000))
+def test_batches_in_order_keep_order_and_budget(lengths: list[int], budget: int) -> None:
+    batches = group_in_order(lengths, budget=budget)
+    assert [position for batch in batches for position in batch] == list(range(len(lengths)))
+    totals = [sum(lengths[position] for position in batch) for batch in batches]
+    assert all(total <= budget or len(batch) == 1 for total, batch in zip(totals, batches, strict=True))
+    for total, following in zip(totals, batches[1:], strict=False):
+        assert total + lengths[following[0]] > budget

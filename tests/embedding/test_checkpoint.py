@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from minivec.embedding.checkpoint import hash_weights, read_checkpoint
+from minivec.embedding.catalog import CATALOG
+from minivec.embedding.checkpoint import read_checkpoint
+from minivec.embedding.prompts import Prompts
+from minivec.embedding.weights import hash_weights
 from minivec.errors import ModelNotFound
+from tests.embedding.nvidia_fixtures import fixture
 from tests.embedding.tiny_checkpoints import WIDTH, edit_json, write_json, write_old_layout
 
 
@@ -60,8 +66,8 @@ def test_an_unknown_architecture_is_named(folder: Path) -> None:
 
 def test_an_unknown_module_is_named(folder: Path) -> None:
     modules = json.loads((folder / "modules.json").read_text())
-    write_json(folder / "modules.json", [*modules, {"idx": 3, "path": "3_Dense", "type": "x.y.Dense"}])
-    assert "Dense" in refusal(folder).message
+    write_json(folder / "modules.json", [*modules, {"idx": 3, "path": "3_Router", "type": "x.y.Router"}])
+    assert "Router" in refusal(folder).message
 
 
 def test_a_list_without_pooling_is_refused(folder: Path) -> None:
@@ -122,3 +128,58 @@ def test_shards_outside_the_folder_are_not_read(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder.parent / "outside.safetensors")
     write_json(folder / "model.safetensors.index.json", {"weight_map": {"x": "../outside.safetensors"}})
     assert "outside.safetensors" in refusal(folder).message
+
+
+def test_nvidias_pooling_key_stands_in_for_module_files(folder: Path) -> None:
+    (folder / "modules.json").unlink()
+    edit_json(folder / "config.json", pooling="avg")
+    spec = read_checkpoint(folder, name="tiny").spec
+    assert (spec.pooling, spec.normalize, spec.dimension) == (("mean",), True, WIDTH)
+    edit_json(folder / "config.json", pooling="colbert")
+    assert "'colbert'" in refusal(folder).message
+
+
+def test_a_catalogued_model_needs_no_module_files(folder: Path) -> None:
+    (folder / "modules.json").unlink()
+    catalogued = replace(CATALOG[0], pooling=("cls",), dimension=WIDTH)
+    spec = read_checkpoint(folder, name="tiny", catalogued=catalogued).spec
+    assert (spec.pooling, spec.normalize, spec.dimension) == (("cls",), True, WIDTH)
+
+
+def test_our_own_architectures_need_no_code_of_the_repository(tmp_path: Path) -> None:
+    given = fixture("nv_embed")
+    assert "auto_map" in json.loads((given.folder / "config.json").read_text())
+    spec = read_checkpoint(given.folder, name="tiny").spec
+    assert spec.prompts.query == given.inputs["instruction"]
+    assert (spec.pooling, spec.pool_prompt, spec.max_tokens) == (("mean",), False, 32768)
+
+
+def test_prompts_of_the_files_come_before_the_familys(tmp_path: Path) -> None:
+    shutil.copytree(fixture("llama_bidirectional").folder, tmp_path / "model")
+    write_json(tmp_path / "model" / "config_sentence_transformers.json", {"prompts": {"query": "ask: "}})
+    spec = read_checkpoint(tmp_path / "model", name="tiny").spec
+    assert spec.prompts == Prompts(query="ask: ", once=True)
+    (tmp_path / "model" / "config_sentence_transformers.json").unlink()
+    spec = read_checkpoint(tmp_path / "model", name="tiny").spec
+    assert spec.prompts == Prompts(query="query: ", passage="passage: ", once=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"activation_function": "os.system"}, "'system'"),
+        ({"activation_function": "torch.nn.modules.activation.Tanh", "use_residual": True}, "residual"),
+        ({"module_input_name": "token_embeddings"}, "single tokens"),
+    ],
+)
+def test_a_dense_layer_minivec_does_not_run_is_refused(folder: Path, changes: dict[str, object], named: str) -> None:
+    modules = json.loads((folder / "modules.json").read_text())
+    write_json(folder / "modules.json", [*modules[:2], {"idx": 2, "path": "2_Dense", "type": "x.Dense"}])
+    write_json(folder / "2_Dense" / "config.json", {"in_features": WIDTH, "out_features": 8} | changes)
+    assert named in refusal(folder).message
+
+
+def test_modules_in_another_order_are_refused(folder: Path) -> None:
+    modules = json.loads((folder / "modules.json").read_text())
+    write_json(folder / "modules.json", [modules[0], modules[2], modules[1]])
+    assert "in the order Transformer, Normalize, Pooling" in refusal(folder).message

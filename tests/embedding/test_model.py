@@ -23,7 +23,7 @@ def copied(bundled_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """The bundled model's files in a folder of their own, which the catalog now points at."""
     copy = tmp_path / "copy"
     shutil.copytree(bundled_folder, copy)
-    monkeypatch.setattr(catalog, "folder_of", lambda source: copy)
+    monkeypatch.setattr(catalog, "folder_of", lambda spec, models: copy)
     return copy
 
 

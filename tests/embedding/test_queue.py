@@ -21,7 +21,7 @@ def lane_of(*lengths: int) -> Lane:
 def taken(lane: Lane, budget: int) -> list[list[int]]:
     batches = []
     while lane:
-        batches.append([len(waiting.text) for waiting in lane.next_batch(budget)])
+        batches.append([len(waiting.text) for waiting in lane.next_batch(lambda _: budget)])
     return batches
 
 
@@ -32,7 +32,7 @@ def test_texts_of_like_length_go_together() -> None:
 def test_tokens_are_counted_in_and_out() -> None:
     lane = lane_of(3, 4, 5)
     assert lane.tokens == 12
-    lane.next_batch(5)
+    lane.next_batch(lambda _: 5)
     assert lane.tokens == 7
     lane.drain()
     assert lane.tokens == 0
@@ -42,19 +42,19 @@ def test_tokens_are_counted_in_and_out() -> None:
 def test_old_texts_do_not_wait_behind_endless_new_ones() -> None:
     budget = 2
     lane = lane_of(*[1] * budget * LOOKAHEAD, 2)  # the last and longest lies beyond what is planned at once
-    assert [len(waiting.text) for waiting in lane.next_batch(budget)] == [1, 1]
+    assert [len(waiting.text) for waiting in lane.next_batch(lambda _: budget)] == [1, 1]
 
 
 def test_replanning_loses_nothing_and_follows_the_new_budget() -> None:
     lane = lane_of(1, 1, 1, 1, 1, 1)
-    assert len(lane.next_batch(2)) == 2
+    assert len(lane.next_batch(lambda _: 2)) == 2
     lane.replan()
     assert taken(lane, 4) == [[1, 1, 1, 1]]
 
 
 def test_drain_hands_over_planned_and_unplanned_texts() -> None:
     lane = lane_of(1, 2, 3)
-    lane.next_batch(3)
+    lane.next_batch(lambda _: 3)
     lane.add(Ticket(BACKEND, 1), [text(5, 6, 7, 8)])
     assert sorted(len(waiting.text) for waiting in lane.drain()) == [1, 2, 4]
 
@@ -75,3 +75,54 @@ def test_a_finished_ticket_cannot_fail_any_more() -> None:
         ticket.fail(Closed("over"))
     assert done.failure is None
     assert isinstance(open_still.failure, Closed)
+
+
+def test_what_is_put_back_comes_first_as_it_was() -> None:
+    lane = lane_of(1, 1, 1, 1)
+    batch = lane.next_batch(lambda _: 2)
+    lane.put_back([batch[:1], batch[1:]])
+    assert lane.tokens == 4
+    assert taken(lane, 2) == [[1], [1], [1, 1]]
+
+
+def test_texts_of_an_ended_ticket_are_not_put_back() -> None:
+    lane = lane_of(1, 1)
+    batch = lane.next_batch(lambda _: 2)
+    batch[0].ticket.fail(Closed("over"))
+    lane.put_back([batch])
+    assert not lane
+    assert lane.tokens == 0
+
+
+def test_a_dropped_ticket_takes_its_planned_and_unplanned_texts_with_it() -> None:
+    lane = lane_of(1, 2, 3)
+    leaving = Ticket(BACKEND, 3)
+    lane.add(leaving, [text(5), text(5, 6), text(5, 6, 7)])
+    lane.next_batch(lambda _: 3)
+    lane.add(leaving, [text(5)])
+    lane.drop(leaving)
+    left = [waiting for waiting in lane.drain() if waiting.ticket is leaving]
+    assert left == []
+
+
+def test_a_lane_says_when_more_texts_would_not_fill_it_further() -> None:
+    lane = lane_of(2)
+    assert not lane.fills_a_batch(lambda _: 3)
+    assert lane.fills_a_batch(lambda _: 2)
+    assert not Lane().fills_a_batch(lambda _: 0)
+
+
+def test_texts_that_need_no_padding_keep_their_order() -> None:
+    class Ragged(FakeBackend):
+        pads = False
+
+    lane = Lane()
+    lane.add(Ticket(Ragged(4), 4), [text(*range(5, 5 + length)) for length in (1, 9, 2, 8)])
+    assert taken(lane, 12) == [[1, 9, 2], [8]]
+
+
+def test_a_ticket_that_ended_takes_no_more() -> None:
+    ticket = Ticket(BACKEND, 1)
+    ticket.fail(Closed("over"))
+    ticket.settle(0, np.ones(4, np.float32))
+    assert not ticket.vectors.any()

@@ -11,14 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minivec.embedding.backend import Backend, DeviceLost, FakeBackend
+from minivec.embedding.budget import RECOVERY_PASSES
 from minivec.embedding.queue import Ticket
-from minivec.embedding.scheduler import QUERY_TURNS, RECOVERY_PASSES, Scheduler
+from minivec.embedding.scheduler import QUERY_TURNS, Scheduler
 from minivec.errors import Busy, Closed, EmbeddingFailed
 from tests.embedding.backends import (
     POISON,
     TIMEOUT,
     AnsweringBackend,
     GatedBackend,
+    GatedPoison,
     PoisonedBackend,
     RecordingBackend,
     text,
@@ -32,8 +34,11 @@ def make() -> Iterator[Make]:
     """Makes schedulers and closes them when the test ends."""
     made: list[Scheduler] = []
 
-    def make_one(*, batch_tokens: int = 1000, queue_tokens: int = 1000) -> Scheduler:
-        made.append(Scheduler("test", batch_tokens=batch_tokens, queue_tokens=queue_tokens))
+    def make_one(
+        *devices: str, batch_tokens: int = 1000, queue_tokens: int = 1000, queue_delay: float = 0.0
+    ) -> Scheduler:
+        names = devices or ("test",)
+        made.append(Scheduler(*names, batch_tokens=batch_tokens, queue_tokens=queue_tokens, queue_delay=queue_delay))
         return made[-1]
 
     yield make_one
@@ -106,6 +111,78 @@ def test_queries_overtake_passages(make: Make) -> None:
     assert backend.batches == [[[99]], [[7]], [[8]], [[5]], [[6]]]
 
 
+def test_a_query_waits_for_one_pass_even_while_a_poisonous_passage_is_looked_for(make: Make) -> None:
+    backend, scheduler = GatedPoison(), make()
+    passages = scheduler.submit(backend, [text(5 + i) if i != 3 else text(POISON) for i in range(8)], "passage")
+    assert backend.entered.wait(TIMEOUT)
+    query = scheduler.submit(backend, [text(7)], "query")
+    finish(scheduler, backend, query, passages)
+    assert [len(batch) for batch in backend.batches] == [8, 1, 4, 2, 2, 1, 1, 4]
+    assert [error is not None for error in passages.errors] == [i == 3 for i in range(8)]
+
+
+def test_a_query_waits_for_one_pass_even_while_memory_runs_out(make: Make) -> None:
+    backend, scheduler = GatedBackend(), make(batch_tokens=8)
+    backend.most_tokens = 2
+    passages = scheduler.submit(backend, [text(5 + i) for i in range(8)], "passage")
+    assert backend.entered.wait(TIMEOUT)
+    query = scheduler.submit(backend, [text(99)], "query")
+    finish(scheduler, backend, query, passages)
+    assert backend.batches[0] == [[99]]
+    assert backend.refused == 2
+
+
+def test_an_idle_worker_waits_for_more_to_share_a_batch(make: Make) -> None:
+    backend, scheduler = RecordingBackend(), make(batch_tokens=3, queue_delay=3600.0)
+    tickets = [scheduler.submit(backend, [text(i)], "passage") for i in (5, 6, 7)]
+    for ticket in tickets:
+        scheduler.wait(ticket)
+    assert backend.batches == [[[5], [6], [7]]]
+
+
+def test_a_batch_that_does_not_fill_goes_when_the_delay_is_over(make: Make) -> None:
+    backend, scheduler = RecordingBackend(), make(queue_delay=1e-4)
+    for _ in range(3):
+        scheduler.wait(scheduler.submit(backend, [text(5)], "query"))
+    assert backend.batches == [[[5]]] * 3
+
+
+def test_close_does_not_wait_for_the_delay(make: Make) -> None:
+    scheduler = make(queue_delay=3600.0)
+    ticket = scheduler.submit(RecordingBackend(), [text(5)], "query")
+    scheduler.close()
+    with pytest.raises(Closed):
+        scheduler.wait(ticket)
+
+
+def test_each_model_has_a_budget_of_its_own(make: Make) -> None:
+    small, large = RecordingBackend(), RecordingBackend()
+    scheduler = make(batch_tokens=5)
+    scheduler.serve([small], batch_tokens=2)
+    scheduler.serve([large], batch_tokens=4)
+    for backend in (small, large, RecordingBackend()):
+        scheduler.wait(scheduler.submit(backend, [text(i) for i in range(5, 25)], "passage"))
+        assert {len(batch) for batch in backend.batches} == {scheduler.batch_tokens(backend)}
+    assert (scheduler.batch_tokens(small), scheduler.batch_tokens(large)) == (2, 4)
+
+
+def test_several_devices_work_behind_one_queue_each_with_its_own_copy(make: Make) -> None:
+    first, second = GatedBackend(), GatedBackend()
+    scheduler = make("test:0", "test:1")
+    scheduler.serve([first, second], batch_tokens=1)
+    ticket = scheduler.submit(first, [text(5), text(6), text(7)], "passage")
+    assert first.entered.wait(TIMEOUT)
+    assert second.entered.wait(TIMEOUT)
+    first.gate.set()
+    finish(scheduler, second, ticket)
+    assert sorted(first.batches + second.batches) == [[[5]], [[6]], [[7]]]
+    assert first.batches
+    assert second.batches
+    assert scheduler.devices == ("test:0", "test:1")
+    with pytest.raises(ValueError, match="1 replicas for 2"):
+        scheduler.serve([RecordingBackend()], batch_tokens=1)
+
+
 def test_passages_get_their_turn_under_a_flood_of_queries(make: Make) -> None:
     backend, scheduler = GatedBackend(), make(batch_tokens=1)
     held = hold(scheduler, backend)
@@ -156,7 +233,7 @@ def test_out_of_memory_halves_the_budget_and_goes_on(make: Make) -> None:
     ticket = scheduler.submit(backend, rows, "passage")
     scheduler.wait(ticket)
     assert ticket.errors == [None] * 32
-    assert scheduler.batch_tokens <= 6
+    assert scheduler.batch_tokens(backend) <= 6
     refused = backend.refused
     scheduler.wait(scheduler.submit(backend, rows, "passage"))
     assert backend.refused == refused  # the smaller budget is remembered
@@ -165,13 +242,13 @@ def test_out_of_memory_halves_the_budget_and_goes_on(make: Make) -> None:
 def test_a_halved_budget_grows_back_once_memory_is_free_again(make: Make) -> None:
     backend, scheduler = RecordingBackend(most_tokens=4), make(batch_tokens=8)
     scheduler.wait(scheduler.submit(backend, [text(i) for i in range(5, 13)], "passage"))
-    assert scheduler.batch_tokens == 4
+    assert scheduler.batch_tokens(backend) == 4
     backend.most_tokens = None
     for _ in range(RECOVERY_PASSES):
         scheduler.wait(scheduler.submit(backend, [text(5)], "query"))
     scheduler.wait(scheduler.submit(backend, [text(i) for i in range(5, 25)], "passage"))
     assert max(len(batch) for batch in backend.batches) == 8
-    assert scheduler.batch_tokens == 8
+    assert scheduler.batch_tokens(backend) == 8
 
 
 def test_batches_already_planned_keep_the_smaller_budget(make: Make) -> None:
@@ -190,7 +267,7 @@ def test_a_text_that_never_fits_fails_alone_and_leaves_the_budget(make: Make) ->
     scheduler.wait(ticket)
     assert [type(error) for error in ticket.errors] == [type(None), EmbeddingFailed, type(None)]
     assert "10 tokens" in str(ticket.errors[1])
-    assert scheduler.batch_tokens == 4
+    assert scheduler.batch_tokens(backend) == 4
     assert not ticket.vectors[1].any()
 
 
@@ -252,12 +329,20 @@ def test_a_dead_worker_fails_every_waiter_and_later_callers(make: Make, reason: 
     assert "the card fell off" in scheduler.trouble
 
 
+def test_a_dying_worker_wakes_those_it_was_at_work_for_itself(make: Make) -> None:
+    backend, scheduler = GatedBackend(then_raise=DeviceLost("the card fell off")), make()
+    held = hold(scheduler, backend)
+    backend.gate.set()
+    assert held.wait(TIMEOUT)  # without the scheduler's own look at whether the worker lives
+    assert "the card fell off" in str(held.failure)
+
+
 def test_a_thread_that_vanished_is_noticed(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     # As in a forked child, where the parent's threads do not exist.
     backend, scheduler = GatedBackend(), make()
     held = hold(scheduler, backend)
     with monkeypatch.context() as patch:
-        patch.setattr(scheduler, "_thread", threading.Thread())
+        patch.setattr(scheduler._workers[0], "thread", threading.Thread())
         patch.setattr("minivec.embedding.scheduler.ALIVE_CHECK", 0.01)
         with pytest.raises(EmbeddingFailed, match="forked"):
             scheduler.wait(held)

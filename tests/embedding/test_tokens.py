@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer as Library
 
+from minivec.embedding.prompts import Prompts
 from minivec.embedding.tokens import FileTokenizer, TokenizedText, Untokenizable, cut_ids, tokenize
 from minivec.errors import InvalidInput, ModelNotFound, TextTooLong
 from tests.embedding.mixed_texts import mixed_texts
 
 LIMIT = 24
+QUERY = Prompts(passage="query: ")
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +66,7 @@ def test_an_empty_text_is_its_special_tokens(tokenizer: FileTokenizer) -> None:
 def test_the_prompt_survives_cutting_at_either_end(tokenizer: FileTokenizer, truncate) -> None:
     prompt = "search query: "
     words = " ".join(["alpha", *["the"] * 60, "omega"])
-    (cut,) = tokenize(tokenizer, [words], prompt=prompt, max_tokens=12, truncate=truncate)
+    (cut,) = tokenize(tokenizer, [words], prompts=Prompts(passage=prompt), max_tokens=12, truncate=truncate)
     assert isinstance(cut, TokenizedText)
     head = tokenizer.ids([prompt])[0][:-1]
     assert cut.ids[: len(head)].tolist() == head
@@ -76,15 +78,36 @@ def test_the_prompt_survives_cutting_at_either_end(tokenizer: FileTokenizer, tru
 
 
 def test_a_prompt_that_leaves_no_room_refuses_the_text(tokenizer: FileTokenizer) -> None:
-    (refused,) = tokenize(tokenizer, ["a b c"], prompt="the " * 10, max_tokens=12, truncate="end")
+    (refused,) = tokenize(tokenizer, ["a b c"], prompts=Prompts(passage="the " * 10), max_tokens=12, truncate="end")
     assert isinstance(refused, Untokenizable)
     assert isinstance(refused.error, TextTooLong)
+    assert "none of the text would be read" in refused.error.message
+
+
+def test_a_prompt_shares_its_last_tokens_with_the_text(tokenizer: FileTokenizer) -> None:
+    shared = Prompts(passage="query: ", shared_tokens=1)
+    (text,) = tokenize(tokenizer, ["one"], prompts=shared, pool_prompt=False, max_tokens=LIMIT, truncate="end")
+    (cut,) = tokenize(tokenizer, ["one two three"], prompts=shared, max_tokens=4, truncate="start")
+    assert isinstance(text, TokenizedText)
+    assert isinstance(cut, TokenizedText)
+    assert text.unpooled == 2  # [CLS] query; the colon counts as the text's
+    assert cut.ids[:2].tolist() == tokenizer.ids(["query"])[0][:2]
+    assert cut.ids[2] == tokenizer.token_id("three")
+
+
+def test_an_ending_is_put_after_every_text_and_goes_when_it_is_cut(tokenizer: FileTokenizer) -> None:
+    ending = Prompts(ending=" omega")
+    whole, long = tokenize(tokenizer, ["one", "the " * 50], prompts=ending, max_tokens=LIMIT, truncate="end")
+    assert isinstance(whole, TokenizedText)
+    assert isinstance(long, TokenizedText)
+    assert whole.ids[-2] == tokenizer.token_id("omega")
+    assert tokenizer.token_id("omega") not in long.ids
 
 
 def test_prompt_tokens_are_marked_when_pooling_leaves_them_out(tokenizer: FileTokenizer) -> None:
     texts = ["one", ""]
-    left_out = tokenize(tokenizer, texts, prompt="query: ", pool_prompt=False, max_tokens=LIMIT, truncate="end")
-    pooled = tokenize(tokenizer, texts, prompt="query: ", max_tokens=LIMIT, truncate="end")
+    left_out = tokenize(tokenizer, texts, prompts=QUERY, pool_prompt=False, max_tokens=LIMIT, truncate="end")
+    pooled = tokenize(tokenizer, texts, prompts=QUERY, max_tokens=LIMIT, truncate="end")
     assert [text.unpooled for text in left_out if isinstance(text, TokenizedText)] == [3, 3]  # [CLS] query :
     assert [text.unpooled for text in pooled if isinstance(text, TokenizedText)] == [0, 0]
 

@@ -11,11 +11,14 @@ import pytest
 import torch
 
 from minivec.embedding.backend import DeviceLost, OutOfMemory
+from minivec.embedding.encoder import load_encoder
 from minivec.embedding.engine import Engine, EngineOptions
 from minivec.embedding.interface import Embedded, InputType
 from minivec.embedding.model import LoadedModel, load_model, open_checkpoint
+from minivec.embedding.networks import Target
+from minivec.embedding.packed import pack
 from minivec.embedding.tokens import TokenizedText
-from minivec.errors import InvalidInput, WeightsMismatch
+from minivec.errors import EmbeddingFailed, InvalidInput, WeightsMismatch
 from tests.embedding.judges import cosines, load_judge
 from tests.embedding.tiny_checkpoints import WIDTH, edit_json, write_new_layout, write_old_layout
 
@@ -36,7 +39,7 @@ def assert_equal_to_judge(folder: Path) -> None:
     np.testing.assert_allclose(ours, judged, atol=2e-6)
 
 
-@pytest.mark.parametrize("model_type", ["bert", "distilbert", "mpnet", "roberta", "xlm-roberta"])
+@pytest.mark.parametrize("model_type", ["bert", "distilbert", "mpnet", "roberta", "xlm-roberta", "modernbert"])
 def test_each_model_type_equals_the_judge(tmp_path: Path, model_type: str) -> None:
     assert_equal_to_judge(write_old_layout(tmp_path / "model", model_type=model_type))
 
@@ -54,6 +57,48 @@ def test_the_layout_the_judge_writes_itself_is_read(tmp_path: Path, pooling: Any
     folder = write_new_layout(tmp_path / "model", pooling=pooling)
     assert_equal_to_judge(folder)
     assert open_checkpoint(str(folder)).spec.max_tokens == load_judge(folder).max_seq_length == 24
+
+
+@pytest.mark.parametrize("activation", ["Identity", "Tanh"])
+def test_dense_layers_equal_the_judges(tmp_path: Path, activation: str) -> None:
+    folder = write_new_layout(tmp_path / "model", dense=((WIDTH, 48, activation), (48, 16, "Identity")))
+    assert_equal_to_judge(folder)
+    spec = open_checkpoint(str(folder)).spec
+    assert spec.dimension == 16
+    (folder / "3_Dense" / "model.safetensors").write_bytes((folder / "2_Dense" / "model.safetensors").read_bytes())
+    assert open_checkpoint(str(folder)).spec.fingerprint != spec.fingerprint
+
+
+@pytest.mark.parametrize("window", [2, 8])
+@pytest.mark.parametrize("model_type", ["bert", "distilbert", "roberta", "xlm-roberta", "modernbert"])
+def test_batches_without_padding_give_the_same_vectors(tmp_path: Path, model_type: str, window: int) -> None:
+    config = {"local_attention": window, "global_attn_every_n_layers": 2} if model_type == "modernbert" else None
+    folder = write_old_layout(tmp_path / "model", model_type=model_type, config=config)
+    checkpoint = open_checkpoint(str(folder))
+    target = Target(device=torch.device("cpu"), dtype=torch.float32, progress=lambda done, total: None)
+    packed, padded = load_encoder(checkpoint, target, packed=True), load_encoder(checkpoint, target)
+    assert packed.attend is not None
+    assert padded.attend is None
+    generator = np.random.default_rng(1)
+    texts = [TokenizedText(ids=generator.integers(5, 60, n).astype(np.int32), total=n) for n in (1, 30, 7, 12, 7)]
+    with torch.inference_mode():
+        batch = pack(texts, torch.device("cpu"))
+        torch.testing.assert_close(packed.vectors(batch), padded.vectors(batch), atol=2e-6, rtol=0)
+
+
+def test_attention_that_cannot_be_replaced_stays_padded(tmp_path: Path) -> None:
+    checkpoint = open_checkpoint(str(write_old_layout(tmp_path / "model", model_type="mpnet")))
+    target = Target(device=torch.device("cpu"), dtype=torch.float32, progress=lambda done, total: None)
+    assert load_encoder(checkpoint, target, packed=True).attend is None
+
+
+def test_a_model_that_does_not_fit_is_refused_before_it_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_old_layout(tmp_path / "model")
+    monkeypatch.setattr("minivec.embedding.memory.free_bytes", lambda device: 1000)
+    with pytest.raises(EmbeddingFailed, match="GB free"):
+        embed(folder)
 
 
 def test_two_old_switches_are_concatenated(tmp_path: Path) -> None:
@@ -139,7 +184,7 @@ class Refusing:
     def __init__(self, error: Exception) -> None:
         self.error = error
 
-    def __call__(self, **_: Any) -> Any:
+    def vectors(self, batch: Any) -> Any:
         raise self.error
 
 
@@ -158,7 +203,7 @@ def test_torchs_errors_become_the_contracts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raised: Exception, expected: type[Exception]
 ) -> None:
     model: LoadedModel = load_model(str(write_old_layout(tmp_path / "model")), EngineOptions())
-    monkeypatch.setattr(model.backend, "_model", Refusing(raised))
+    monkeypatch.setattr(model.backend, "network", Refusing(raised))
     with pytest.raises(expected) as caught:
         model.backend.forward([TokenizedText(ids=np.array([2, 3], np.int32), total=2)])
     assert type(caught.value) is expected

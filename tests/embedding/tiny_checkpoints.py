@@ -47,9 +47,10 @@ def write_old_layout(
     normalize: bool = True,
     model_type: str = "bert",
     cased: bool = False,
+    config: dict[str, Any] | None = None,
 ) -> Path:
     """The layout of sentence-transformers 2: dotted `models.` types and one boolean per way of pooling."""
-    write_transformer(folder, model_type, cased=cased)
+    write_transformer(folder, model_type, cased=cased, **(config or {}))
     kinds = ["Transformer", "Pooling", *(["Normalize"] if normalize else [])]
     paths = ["", "1_Pooling", "2_Normalize"]
     modules = [
@@ -65,16 +66,27 @@ def write_old_layout(
     return folder
 
 
-def write_new_layout(folder: Path, *, pooling: str | tuple[str, ...] = "mean", max_seq_length: int = 24) -> Path:
-    """The layout the installed sentence-transformers writes itself."""
+def write_new_layout(
+    folder: Path,
+    *,
+    pooling: str | tuple[str, ...] = "mean",
+    max_seq_length: int = 24,
+    dense: tuple[tuple[int, int, str], ...] = (),
+) -> Path:
+    """The layout the installed sentence-transformers writes itself; `dense` are inputs, outputs and activation."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what other libraries say while they are imported is not judged here
+        import torch
         from sentence_transformers import SentenceTransformer
-        from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+        from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling, Transformer
 
         source = write_transformer(folder.with_name(folder.name + "-source"))
         transformer = Transformer(str(source), max_seq_length=max_seq_length)
-        modules = [transformer, Pooling(WIDTH, pooling_mode=pooling), Normalize()]
+        layers = [
+            Dense(inputs, outputs, activation_function=getattr(torch.nn, activation)())
+            for inputs, outputs, activation in dense
+        ]
+        modules = [transformer, Pooling(WIDTH, pooling_mode=pooling), *layers, Normalize()]
         SentenceTransformer(modules=modules, device="cpu").save(str(folder))
     return folder
 
