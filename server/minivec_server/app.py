@@ -1,78 +1,61 @@
-"""The application: `create_app` puts routes, limits and error answers around a database that is already open."""
+"""The applications: `create_app` around a database that is already open, `create_engine_app` around an engine alone."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from importlib.metadata import version
-from typing import Any
+from collections.abc import Sequence
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 
 from minivec.database import Database
+from minivec.embedding.interface import EmbedderSource
 from minivec.settings import Settings
-from minivec_server import errors
-from minivec_server.auth import OPEN_PATHS, Authentication
-from minivec_server.guard import Guard
-from minivec_server.observe import Observation
+from minivec_server import nim
+from minivec_server.application import assemble
+from minivec_server.dialect import Dialects
+from minivec_server.errors import REST
+from minivec_server.nim.errors import NIM
 from minivec_server.pools import Pools
-from minivec_server.rest import collections, objects, search, service
-from minivec_server.rest.documentation import components
-from minivec_server.state import State
-
-
-class Application(FastAPI):
-    """FastAPI with our own schemas in its OpenAPI description, since the routes read their bodies themselves."""
-
-    needs_key = False
-
-    def openapi(self) -> dict[str, Any]:
-        """The OpenAPI 3.1 description; made once."""
-        if not self.openapi_schema:
-            described = get_openapi(
-                title=self.title, version=self.version, description=self.description, routes=self.routes
-            )
-            described.setdefault("components", {})["schemas"] = components()
-            if self.needs_key:
-                _ask_for_key(described)
-            self.openapi_schema = described
-        return self.openapi_schema
+from minivec_server.rest import collections, objects, reembed, search, service
+from minivec_server.rest.documentation import SCHEMAS
+from minivec_server.state import Common, State
 
 
 def create_app(database: Database, settings: Settings) -> FastAPI:
-    """The ASGI application over this database. The caller closes the database, after the application has ended."""
-    pools = Pools(settings)
+    """The ASGI application over this database: the REST API, and NIM's for every model its engine knows.
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        yield
-        pools.close(0.0)
-
-    app = Application(
-        title="minivec",
-        version=version("minivec"),
+    The caller closes the database, after the application has ended.
+    """
+    database.guard(allow_private=settings.allow_private_base_urls)
+    state = State(database=database, settings=settings, pools=Pools(settings))
+    served = nim.facade(database.embedders, settings, state.pools, database=database)
+    app = assemble(
+        state,
+        [part.router for part in (search, objects, reembed, collections, service)] + list(nim.ROUTERS),
         description="A miniature vector database with the vectorizer built in.",
-        lifespan=lifespan,
-        redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
-        redirect_slashes=False,
-        generate_unique_id_function=lambda route: route.name,
+        schemas=[SCHEMAS, nim.SCHEMAS],
+        dialects=Dialects(REST, dict.fromkeys(nim.PATHS, NIM)),
+        watch=served.metrics.request,
     )
-    app.needs_key = bool(settings.api_key)
-    app.state.minivec = State(database, settings, pools)
-    routers = [part.router for part in (search, objects, collections, service)]  # asked in this order
-    for router in routers:
-        app.include_router(router)
-    errors.install(app, [*app.routes, *(route for router in routers for route in router.routes)])
-    app.add_middleware(Authentication, api_key=settings.api_key)
-    app.add_middleware(Guard, settings=settings)
-    app.add_middleware(Observation)
+    app.state.nim = served
     return app
 
 
-def _ask_for_key(described: dict[str, Any]) -> None:
-    described["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-    for path, operations in described["paths"].items():
-        for operation in operations.values():
-            operation["security"] = [] if path in OPEN_PATHS else [{"key": []}]
+def create_engine_app(engine: EmbedderSource, settings: Settings, *, models: Sequence[str] = ()) -> FastAPI:
+    """The ASGI application that answers as a NIM and knows no database; every error has NIM's shape.
+
+    It serves `models` (names or folders the engine is asked for, the first one being the default), or every model the
+    engine knows when none is named. As in `create_app`, `app.state.minivec.pools` are the threads to close at the end;
+    the caller closes the engine.
+    """
+    common = Common(settings=settings, pools=Pools(settings))
+    served = nim.facade(engine, settings, common.pools, models=models)
+    app = assemble(
+        common,
+        [*nim.ROUTERS, *nim.ALONE],
+        description="NVIDIA's embedding API over minivec's engine.",
+        schemas=[nim.SCHEMAS],
+        dialects=Dialects(NIM, {}),
+        watch=served.metrics.request,
+    )
+    app.state.nim = served
+    return app

@@ -10,7 +10,8 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from minivec.settings import Settings
-from minivec_server.errors import HttpRefusal, body_of
+from minivec_server.dialect import Dialects
+from minivec_server.errors import HttpRefusal
 
 MAX_HEADERS = 256
 
@@ -23,6 +24,7 @@ class LimitedConnection(HttpToolsProtocol):
     """Answers 431 to a head that is too big, 408 to one that does not arrive in time, 400 to what is not HTTP."""
 
     settings: Settings
+    dialects: Dialects
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -83,18 +85,23 @@ class LimitedConnection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what never became a request, in the one error shape, and end the connection."""
+        """Refuse what never became a request, in the error shape of its address, and end the connection."""
         if self.transport.is_closing():
             return
         refusal = self._refusal or HttpRefusal(400, "invalid_input", "This is not an HTTP/1.1 request.")
         request_id = secrets.token_hex(8)
-        body = body_of(refusal, request_id)
+        dialect = self.dialects.of(self._path())
+        body, status = dialect.body(refusal, request_id), dialect.status(refusal)
         head = (
-            f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}\r\ncontent-type: application/json\r\n"
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json\r\n"
             f"content-length: {len(body)}\r\nx-request-id: {request_id}\r\nconnection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
         self.transport.close()
+
+    def _path(self) -> str:
+        """The path of the head that arrives now, as far as it has; empty when none has."""
+        return self.url.partition(b"?")[0].decode("ascii", "replace") if self._head_begun else ""
 
     def _count(self, size: int) -> None:
         self._head_bytes += size
@@ -129,6 +136,6 @@ class LimitedConnection(HttpToolsProtocol):
         self.send_400_response("")
 
 
-def connection_with(settings: Settings) -> type[LimitedConnection]:
+def connection_with(settings: Settings, dialects: Dialects) -> type[LimitedConnection]:
     """The connection class with these limits; uvicorn wants a class and makes the connections itself."""
-    return type("LimitedConnection", (LimitedConnection,), {"settings": settings})
+    return type("LimitedConnection", (LimitedConnection,), {"settings": settings, "dialects": dialects})

@@ -1,6 +1,8 @@
-"""From errors to answers: the one table of HTTP statuses, and the one shape every error answer of every route has.
+"""From errors to answers: the one table of HTTP statuses, and the one shape of every error answer of the REST API.
 
 {"error": {"code": "...", "message": "...", "hint": "...", "field": "...", "request_id": "..."}}
+
+Facades that speak another protocol say the same refusals in a dialect of their own.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
 from minivec import errors as core
+from minivec_server.dialect import Dialect, Dialects
 
 logger = logging.getLogger("minivec.server")
 
@@ -99,35 +102,48 @@ def invalid_body(error: ValidationError) -> core.InvalidInput:
     return _first_problem([(tuple(problem["loc"]), problem["msg"]) for problem in problems])
 
 
-def body_of(refusal: HttpRefusal, request_id: str) -> bytes:
-    """The JSON of an error answer."""
-    inside = {
-        "code": refusal.code,
-        "message": refusal.message,
-        "hint": refusal.hint,
-        "field": refusal.field,
-        "request_id": request_id,
-    }
-    return orjson.dumps({"error": _encodable(inside)})
+class RestDialect:
+    """Tells a refusal as the REST API does."""
+
+    def status(self, refusal: HttpRefusal) -> int:
+        """The refusal's own status."""
+        return refusal.status
+
+    def body(self, refusal: HttpRefusal, request_id: str) -> bytes:
+        """The JSON with code, message, hint, field and request id."""
+        inside = {
+            "code": refusal.code,
+            "message": encodable(refusal.message),
+            "hint": encodable(refusal.hint),
+            "field": encodable(refusal.field),
+            "request_id": encodable(request_id),
+        }
+        return orjson.dumps({"error": inside})
 
 
-def report(error: Exception, scope: Scope) -> tuple[HttpRefusal, bytes]:
-    """What the caller may read of an error, and its JSON; an unexpected error is logged with its traceback."""
+REST: Dialect = RestDialect()
+
+
+def answer_to(error: Exception, scope: Scope) -> Response:
+    """The error answer to a request, in the dialect of its address; an unexpected error is logged with its traceback."""
     request_id = scope.get("minivec.request_id", "")
     refusal = refusal_of(error)
     if refusal.status == 500:
         logger.error("request %s failed: %s", request_id, error, exc_info=error)
-    return refusal, body_of(refusal, request_id)
+    scope["minivec.error_code"] = refusal.code
+    dialects: Dialects = scope["app"].state.dialects
+    dialect = dialects.of(scope["path"])
+    status = dialect.status(refusal)
+    return Response(dialect.body(refusal, request_id), status, refusal.headers, "application/json")
 
 
-def answer_to(error: Exception, scope: Scope) -> Response:
-    """The error answer to a request."""
-    refusal, body = report(error, scope)
-    return Response(body, refusal.status, refusal.headers, "application/json")
+def encodable(text: str) -> str:
+    """The text with halves of surrogate pairs replaced, since UTF-8 has no form for them."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
-    """Give every error that a route or the router raises the one shape; a 405 tells what the address does take."""
+    """Give every error that a route or the router raises the shape of its address; a 405 tells what the address does take."""
 
     async def handle(request: Request, error: Exception) -> Response:
         if isinstance(error, HTTPException) and error.status_code == 405:
@@ -171,10 +187,6 @@ def _first_problem(problems: list[tuple[tuple[int | str, ...], str]]) -> core.In
 def _path(place: tuple[int | str, ...]) -> str:
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
     return text.removeprefix(".")
-
-
-def _encodable(inside: dict[str, str]) -> dict[str, str]:
-    return {name: text.encode("utf-8", "replace").decode() for name, text in inside.items()}
 
 
 def _allowed(routes: Sequence[BaseRoute], scope: Scope) -> list[str]:

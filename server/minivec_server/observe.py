@@ -6,18 +6,22 @@ import logging
 import re
 import secrets
 import time
+from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 access = logging.getLogger("minivec.access")
+Watch = Callable[[Scope, int, float], None]
+"""Told of every request at its end: its scope, its status (0 = none was sent) and the seconds it took."""
 _ACCEPTABLE = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
 class Observation:
     """ASGI middleware that gives each request its id (`x-request-id`, the caller's own if it has one) and logs its end."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, watch: Watch) -> None:
         self._app = app
+        self._watch = watch
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its id, and log its end."""
@@ -39,10 +43,11 @@ class Observation:
         try:
             await self._app(scope, receive, send_with_id)
         finally:
+            seconds = time.perf_counter() - begin
+            self._watch(scope, status, seconds)
             if access.isEnabledFor(logging.INFO):
-                milliseconds = (time.perf_counter() - begin) * 1000
                 path = scope["path"].encode("ascii", "backslashreplace").decode()
-                access.info("%s %s %s %d %.1f ms", request_id, scope["method"], printable(path), status, milliseconds)
+                access.info("%s %s %s %d %.1f ms", request_id, scope["method"], printable(path), status, seconds * 1000)
 
 
 def request_id_of(scope: Scope) -> str:

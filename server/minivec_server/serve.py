@@ -1,4 +1,5 @@
-"""One server process: opens the database, listens, and at a signal finishes what it accepted before it closes."""
+"""One server process: opens the database or only loads models, listens, and at a signal finishes what it accepted before it
+closes."""
 
 from __future__ import annotations
 
@@ -8,18 +9,20 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from signal import SIGINT, SIGTERM, signal
 from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
 
 import minivec
-from minivec.database import Database
+from minivec.database import Database, engine_options
+from minivec.embedding.engine import Engine
 from minivec.errors import Unavailable
 from minivec.settings import Settings
-from minivec_server.app import create_app
+from minivec_server.app import create_app, create_engine_app
 from minivec_server.connection import connection_with
 
 logger = logging.getLogger("minivec.server")
@@ -28,12 +31,16 @@ _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def run(settings: Settings) -> int:
-    """Open the database of the settings, serve it until a signal comes, close it; the exit code.
+    """Open the database of the settings, or only load models, serve until a signal comes, close; the exit code.
 
-    Raises what `minivec.open` raises, and Unavailable when the address is taken.
+    Raises what `minivec.open` raises or loading a model does, and Unavailable when the address is taken.
     """
     configure_logging(settings.log_level)
     listener = listen(settings.host, settings.port)
+    if settings.only == "engine":
+        with listener, closing(Engine(engine_options(settings))) as engine:
+            serve_engine(engine, settings, listener)
+        return 0
     with listener, minivec.open(settings.data, settings=settings) as database:
         serve(database, settings, listener)
     return 0
@@ -45,10 +52,27 @@ def serve(database: Database, settings: Settings, listener: socket.socket) -> No
     Accepted requests get `shutdown_seconds` to finish; when one still runs then, the process ends at once too (what was
     acknowledged is on disk). The caller closes the database.
     """
-    app = create_app(database, settings)
+    found = database.version()
+    where = Path(settings.data).resolve()
+    about = f"data {where}, durability {settings.durability}, SQLite {found['sqlite']}"
+    _answer(create_app(database, settings), settings, listener, about)
+
+
+def serve_engine(engine: Engine, settings: Settings, listener: socket.socket) -> None:
+    """Load the models of the settings, then answer as `serve` does, with NIM's API alone. The caller closes the engine.
+
+    Raises what loading a model raises. Without a model named, each that is at hand is loaded at its first request.
+    """
+    models = [name.strip() for name in settings.model.split(",") if name.strip()]
+    engine.warm_up(*models)
+    about = f"engine only, {', '.join(models) or 'models load when asked for'}, {settings.dtype} on {settings.device}"
+    _answer(create_engine_app(engine, settings, models=models), settings, listener, about)
+
+
+def _answer(app: FastAPI, settings: Settings, listener: socket.socket, about: str) -> None:
     config = uvicorn.Config(
         app,
-        http=connection_with(settings),
+        http=connection_with(settings, app.state.dialects),
         ws="none",
         log_config=None,
         access_log=False,
@@ -56,7 +80,7 @@ def serve(database: Database, settings: Settings, listener: socket.socket) -> No
         timeout_keep_alive=60,
         timeout_graceful_shutdown=max(1, round(settings.shutdown_seconds)),
     )
-    server = _Server(config, _start_line(database, settings, listener))
+    server = _Server(config, _start_line(listener, about))
     server.run([listener])
     left = server.signalled + settings.shutdown_seconds - time.monotonic()
     if not app.state.minivec.pools.close(max(1.0, left)):
@@ -124,12 +148,7 @@ def _leave(sig: int = 0, frame: FrameType | None = None) -> None:
     os._exit(_FORCED)
 
 
-def _start_line(database: Database, settings: Settings, listener: socket.socket) -> str:
+def _start_line(listener: socket.socket, about: str) -> str:
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    found = database.version()
-    where = Path(settings.data).resolve()
-    return (
-        f"minivec {found['minivec']} at http://{shown}:{port} "
-        f"(data {where}, durability {settings.durability}, SQLite {found['sqlite']})"
-    )
+    return f"minivec {minivec.__version__} at http://{shown}:{port} ({about})"

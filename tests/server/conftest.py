@@ -11,14 +11,18 @@ import minivec
 from minivec.database import Database
 from minivec.embedding.engine import Engine
 from minivec.settings import Settings
+from minivec_server import nim
 from minivec_server.app import create_app
+from minivec_server.nim.ranking import EXAMPLE_MODEL
 
 DIMENSION = 8
 
 
 @pytest.fixture
 def database() -> Iterator[Database]:
-    with minivec.open(":memory:", embedders=Engine.fake(DIMENSION)) as opened:
+    engine = Engine.fake(DIMENSION)
+    engine.reranker(EXAMPLE_MODEL)
+    with minivec.open(":memory:", embedders=engine) as opened:
         yield opened
 
 
@@ -79,3 +83,27 @@ def error_in(response: httpx.Response, status: int) -> dict[str, str]:
     assert error["code"] and error["message"]
     assert error["request_id"] == response.headers["x-request-id"]
     return error
+
+
+def nim_error_in(response: httpx.Response, status: int) -> dict[str, Any]:
+    """The error of an answer in NIM's shape, after asserting status and shape."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["x-request-id"]
+    error: dict[str, Any] = response.json()
+    assert set(error) == {"object", "message", "detail", "type"}
+    assert error["object"] == "error"
+    assert isinstance(error["message"], str) and error["message"]
+    assert isinstance(error["type"], str) and error["type"]
+    assert isinstance(error["detail"], dict)
+    return error
+
+
+def assert_told(response: httpx.Response, status: int, code: str = "", field: str = "") -> None:
+    """The answer is this error, in the shape of the facade its address belongs to; NIM has no codes and no fields."""
+    if response.request.url.path in nim.PATHS:
+        nim_error_in(response, 400 if status == 422 else status)
+        return
+    error = error_in(response, status)
+    assert code in ("", error["code"])
+    assert field in ("", error["field"])

@@ -67,6 +67,9 @@ async def test_the_definition_that_was_sent_comes_back_and_can_be_sent_again(api
                 "binary": {"oversampling": 4},
                 "dimension": 16,
                 "fingerprint": None,
+                "base_url": "",
+                "stored_as": "",
+                "kept_for": "",
             }
         ],
         "keyword": {"k1": 1.5, "b": 0.5, "stopwords": "en"},

@@ -1,4 +1,4 @@
-"""Every route of the OpenAPI description, against everything that can be wrong with a request."""
+"""Every route of the OpenAPI description, against everything that can be wrong with a request: one shape per facade."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import minivec
 from minivec.embedding.engine import Engine
 from minivec.settings import Settings
 from minivec_server.app import create_app
-from tests.server.conftest import DIMENSION, error_in, uuid_of
+from tests.server.conftest import DIMENSION, assert_told, error_in, uuid_of
 
 METHODS = ("GET", "PUT", "POST", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE")
 JSON = {"content-type": "application/json"}
@@ -57,8 +57,8 @@ OPERATIONS = [(method.upper(), path) for path, operations in PATHS.items() for m
 WITH_BODY = [(m, p) for m, p in OPERATIONS if "requestBody" in PATHS[p][m.lower()]]
 
 
-def address(path: str, name: str = "articles", uuid: str = uuid_of(1)) -> str:
-    return path.replace("{name}", name).replace("{uuid}", uuid)
+def address(path: str, name: str = "articles", uuid: str = uuid_of(1), space: str = "default") -> str:
+    return path.replace("{name}", name).replace("{uuid}", uuid).replace("{space}", space)
 
 
 def all_paths() -> Iterator[str]:
@@ -71,7 +71,7 @@ async def test_a_bad_body_is_refused_on_every_route(api: httpx.AsyncClient, arti
     for method, path in WITH_BODY:
         response = await api.request(method, address(path), content=BODIES[problem], headers=JSON)
         assert response.status_code in (400, 413, 422), (method, path, problem, response.text)
-        error_in(response, response.status_code)
+        assert_told(response, response.status_code)
     assert (await api.get(articles)).json()["count"] == 3
 
 
@@ -81,7 +81,7 @@ async def test_a_body_that_is_not_declared_as_json_is_refused_on_every_route(
     for method, path in WITH_BODY:
         for headers in ({}, {"content-type": "text/plain"}, {"content-type": "application/x-www-form-urlencoded"}):
             response = await api.request(method, address(path), content=b"{}", headers=headers)
-            assert error_in(response, 415)["field"] == "content-type", (method, path)
+            assert_told(response, 415, field="content-type")
 
 
 async def test_json_with_a_charset_is_still_json(api: httpx.AsyncClient) -> None:
@@ -116,7 +116,7 @@ async def test_a_method_that_is_not_described_is_refused_and_the_others_are_name
             assert response.status_code == 405, (method, path)
             assert response.headers["allow"] == ", ".join(described_methods), (method, path)
             if method != "HEAD":
-                assert error_in(response, 405)["code"] == "method_not_allowed"
+                assert_told(response, 405, code="method_not_allowed")
 
 
 async def test_an_address_that_is_not_there_is_not_found(api: httpx.AsyncClient) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from minivec import errors as core
-from minivec_server.errors import STATUS, HttpRefusal, body_of, refusal_of, status_of
+from minivec_server.errors import REST, STATUS, HttpRefusal, refusal_of, status_of
 
 EXPECTED = {
     "error": 500,
@@ -52,9 +52,9 @@ def test_busy_says_when_to_come_back() -> None:
 def test_what_nobody_expected_says_nothing_of_the_insides() -> None:
     refusal = refusal_of(KeyError("password"))
     assert (refusal.status, refusal.code) == (500, "internal")
-    assert b"password" not in body_of(refusal, "id")
+    assert b"password" not in REST.body(refusal, "id")
 
 
 @pytest.mark.parametrize("text", ["\ud800", "\0", "\n", "ä", '"'])
 def test_an_error_can_always_be_written_as_json(text: str) -> None:
-    assert body_of(HttpRefusal(400, "invalid_input", text, field=text), text).startswith(b'{"error":')
+    assert REST.body(HttpRefusal(400, "invalid_input", text, field=text), text).startswith(b'{"error":')

@@ -5,8 +5,15 @@ import threading
 
 import pytest
 
+from minivec.embedding.backend import FakeTokenizer
+from minivec.embedding.callers import Caller, current_caller
+from minivec.embedding.engine import Engine
+from minivec.embedding.interface import ModelCard
+from minivec.embedding.model import LoadedModel
+from minivec.embedding.prompts import Prompts
 from minivec.errors import Busy, Closed
 from minivec_server.pools import Pool
+from tests.embedding.backends import GatedBackend
 
 
 @pytest.fixture
@@ -49,6 +56,27 @@ async def test_work_nobody_waits_for_any_more_is_not_begun(pool: Pool) -> None:
     pool.close(1.0)
 
 
+@pytest.mark.parametrize("finishes", [False, True])
+async def test_work_that_has_begun_hears_that_nobody_waits_unless_it_must_finish(finishes: bool) -> None:
+    pool = Pool("reads", threads=1, waiting=1, finishes=finishes)
+    gate, begun = threading.Event(), threading.Event()
+    callers: list[Caller | None] = []
+
+    def work() -> None:
+        callers.append(current_caller())
+        begun.set()
+        gate.wait()
+
+    running = asyncio.ensure_future(pool.run(work))
+    assert await asyncio.to_thread(begun.wait, 30)
+    running.cancel()
+    await asyncio.wait([running])
+    assert callers[0] is not None
+    assert callers[0].gone is not finishes
+    gate.set()
+    assert pool.close(5.0) is True
+
+
 async def test_closing_waits_for_what_runs_and_refuses_the_rest(pool: Pool) -> None:
     gate = threading.Event()
     running = asyncio.ensure_future(pool.run(gate.wait))
@@ -58,4 +86,31 @@ async def test_closing_waits_for_what_runs_and_refuses_the_rest(pool: Pool) -> N
         await pool.run(gate.wait)
     gate.set()
     assert await running
+    assert pool.close(5.0) is True
+
+
+async def test_texts_of_a_request_that_nobody_waits_for_leave_the_models_queue(pool: Pool) -> None:
+    backend = GatedBackend()
+    model = LoadedModel(
+        card=ModelCard(name="m", fingerprint="f", dimension=8, max_tokens=50),
+        prompts=Prompts(),
+        pool_prompt=True,
+        tokenizer=FakeTokenizer(),
+        backend=backend,
+    )
+    engine = Engine(load=lambda name, options: model)
+    embedder = engine.embedder("m")
+    held = threading.Thread(target=lambda: embedder.embed(["held"], input_type="passage"))
+    held.start()
+    assert await asyncio.to_thread(backend.entered.wait, 30)
+    request = asyncio.ensure_future(pool.run(embedder.embed, ["never run"], input_type="query"))
+    while engine.health().waiting_tokens == 0:
+        await asyncio.sleep(0.001)
+    request.cancel()
+    await asyncio.wait([request])
+    assert engine.health().waiting_tokens == 0
+    backend.gate.set()
+    held.join(30)
+    engine.close()
+    assert len(backend.batches) == 1
     assert pool.close(5.0) is True

@@ -15,7 +15,7 @@ from minivec.errors import InvalidInput, LimitExceeded
 from minivec.ingest.values import check_json
 from minivec_server.errors import HttpRefusal, invalid_body
 from minivec_server.guard import body_too_large
-from minivec_server.state import State, state_of
+from minivec_server.state import common_of
 
 M = TypeVar("M", bound=BaseModel)
 R = TypeVar("R")
@@ -55,17 +55,17 @@ async def read_model(request: Request, model: type[M]) -> M:
 
 async def read_with(request: Request, read: Callable[[bytes, int], R], expected: str) -> R:
     """What `read(body, deepest nesting)` makes of the JSON body; run on a thread when the body is big."""
-    state = state_of(request)
+    common = common_of(request)
     if media_type(request) != JSON:
         raise unsupported(request, JSON)
-    raw = await _collect(request, state)
+    raw = await _collect(request, common.settings.max_body_bytes)
     if not raw.strip():
         raise HttpRefusal(
             400, "invalid_input", "The body is empty.", hint=f"Send JSON ({expected}); GET /docs shows it."
         )
     if len(raw) <= BIG_BODY:
-        return read(raw, state.settings.max_depth)
-    return await state.pools.reads.run(read, raw, state.settings.max_depth)
+        return read(raw, common.settings.max_depth)
+    return await common.pools.reads.run(read, raw, common.settings.max_depth)
 
 
 def as_model(value: Any, model: type[M]) -> M:
@@ -110,13 +110,13 @@ def _parse(raw: bytes, max_depth: int) -> tuple[Any, bool]:
         ) from error
 
 
-async def _collect(request: Request, state: State) -> bytes:
+async def _collect(request: Request, most: int) -> bytes:
     pieces = []
     size = 0
     async for piece in request.stream():
         size += len(piece)
-        if size > state.settings.max_body_bytes:
-            raise body_too_large(state.settings.max_body_bytes)
+        if size > most:
+            raise body_too_large(most)
         pieces.append(piece)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 

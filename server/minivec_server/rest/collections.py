@@ -10,6 +10,7 @@ from starlette.responses import Response
 from minivec.types.collection import CollectionInfo
 from minivec_server.rest.answers import CollectionList, json_response, to_json
 from minivec_server.rest.body import read_model
+from minivec_server.rest.credentials import Brought
 from minivec_server.rest.documentation import route
 from minivec_server.rest.wire import NAME, CollectionBody, CollectionChange, PropertyBody, VectorSpaceBody
 from minivec_server.state import state_of
@@ -40,7 +41,7 @@ async def list_collections(request: Request) -> Response:
         example={"name": "articles", "properties": [{"name": "title"}, {"name": "year", "data_type": "int"}]},
     ),
 )
-async def create_collection(request: Request) -> Response:
+async def create_collection(request: Request, brought: Brought) -> Response:
     """Create a collection. Left out: properties are learned from the objects, one vector space with the bundled model."""
     state = state_of(request)
     config = (await read_model(request, CollectionBody)).value()
@@ -53,6 +54,7 @@ async def create_collection(request: Request) -> Response:
             vector_spaces=config.vector_spaces,
             keyword=config.keyword,
             auto_schema=config.auto_schema,
+            credentials=brought,
         )
         return to_json(created.describe())
 
@@ -110,13 +112,13 @@ async def add_property(request: Request, name: CollectionName) -> Response:
     "/{name}/vector-spaces",
     **route("write", _INFO, body=VectorSpaceBody, example={"name": "own", "vectorizer": "none", "dimension": 3}),
 )
-async def add_vector_space(request: Request, name: CollectionName) -> Response:
+async def add_vector_space(request: Request, name: CollectionName, brought: Brought) -> Response:
     """Add a vector space; with a local model it is filled from the stored text before this answers."""
     state = state_of(request)
     added = (await read_model(request, VectorSpaceBody)).value()
 
     def work() -> bytes:
-        collection = state.database.collection(name)
+        collection = state.database.collection(name, credentials=brought)
         collection.add_vector_space(added)
         return to_json(collection.describe())
 

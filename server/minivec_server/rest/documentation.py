@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
@@ -11,6 +12,7 @@ from pydantic.json_schema import JsonSchemaMode
 from minivec.types.answer import Answer
 from minivec.types.collection import CollectionInfo
 from minivec.types.object import DeleteReport, ObjectPage, Outcome, StoredObject
+from minivec.types.reembed import ReembedJob
 from minivec_server.rest.answers import CollectionList, Error, Health, ImportAnswer, Service, Version
 from minivec_server.rest.queries import HybridBody, KeywordQueryBody, NearObjectBody, NearTextBody, NearVectorBody
 from minivec_server.rest.wire import (
@@ -20,6 +22,8 @@ from minivec_server.rest.wire import (
     ImportBody,
     ObjectBody,
     PropertyBody,
+    ReembedBody,
+    SwitchBackBody,
     VectorSpaceBody,
 )
 
@@ -28,6 +32,8 @@ BODIES: tuple[type[Any], ...] = (
     CollectionChange,
     PropertyBody,
     VectorSpaceBody,
+    ReembedBody,
+    SwitchBackBody,
     ImportBody,
     ObjectBody,
     DeleteBody,
@@ -40,6 +46,7 @@ BODIES: tuple[type[Any], ...] = (
 ANSWERS: tuple[type[Any], ...] = (
     CollectionList,
     CollectionInfo,
+    ReembedJob,
     ImportAnswer,
     Outcome,
     ObjectPage,
@@ -51,6 +58,17 @@ ANSWERS: tuple[type[Any], ...] = (
     Service,
     Error,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Schemas:
+    """The types a facade's requests and answers are made of."""
+
+    bodies: tuple[type[Any], ...]
+    answers: tuple[type[Any], ...]
+
+
+SCHEMAS = Schemas(BODIES, ANSWERS)
 _REFERENCE = "#/components/schemas/{model}"
 _ERRORS = {
     400: "The body is not JSON, or the request is not HTTP.",
@@ -94,11 +112,24 @@ def route(
 
     `answers`: per status the type (None = no content) and what it means; `kind` adds the errors. `without` removes some.
     """
+    errors = {status: _ERRORS[status] for status in sorted({*_ALWAYS, *_KINDS[kind]} - {*without, *answers})}
+    return described(answers, errors, Error, body=body, example=example)
+
+
+def described(
+    answers: Mapping[int, tuple[type[Any] | None, str]],
+    errors: Mapping[int, str],
+    error: type[Any],
+    *,
+    body: type[Any] | None = None,
+    example: Any = None,
+) -> dict[str, Any]:
+    """Keyword arguments for a FastAPI route with these answers, these errors (all of one type) and this body."""
     responses: dict[int | str, dict[str, Any]] = {}
     for status, (answer, meaning) in answers.items():
         responses[status] = {"description": meaning, **({} if answer is None else _json(answer))}
-    for status in sorted({*_ALWAYS, *_KINDS[kind]} - {*without, *answers}):
-        responses[status] = {"description": _ERRORS[status], **_json(Error)}
+    for status, meaning in errors.items():
+        responses[status] = {"description": meaning, **_json(error)}
     extra: dict[str, Any] = {}
     if body is not None:
         content = _json(body)["content"]
@@ -107,12 +138,12 @@ def route(
     return {"responses": responses, "openapi_extra": extra}
 
 
-def components() -> dict[str, Any]:
-    """The JSON schemas of every body and answer, by name."""
-    wanted: list[tuple[str, JsonSchemaMode, TypeAdapter[Any]]] = [
-        *((kind.__name__, "validation", TypeAdapter(kind)) for kind in BODIES),
-        *((kind.__name__, "serialization", TypeAdapter(kind)) for kind in ANSWERS),
-    ]
+def components(schemas: Sequence[Schemas]) -> dict[str, Any]:
+    """The JSON schemas of every body and answer of these facades, by name."""
+    wanted: list[tuple[str, JsonSchemaMode, TypeAdapter[Any]]] = []
+    for facade in schemas:
+        wanted += [(kind.__name__, "validation", TypeAdapter(kind)) for kind in facade.bodies]
+        wanted += [(kind.__name__, "serialization", TypeAdapter(kind)) for kind in facade.answers]
     _, definitions = TypeAdapter.json_schemas(wanted, ref_template=_REFERENCE)
     return dict(definitions["$defs"])
 

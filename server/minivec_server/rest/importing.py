@@ -16,7 +16,7 @@ from minivec.collection import Collection
 from minivec.errors import InvalidInput, LimitExceeded, MinivecError
 from minivec.settings import Settings
 from minivec.types.object import ImportMode, Outcome
-from minivec_server.errors import HttpRefusal, report
+from minivec_server.errors import HttpRefusal, answer_to
 from minivec_server.guard import NDJSON
 from minivec_server.rest.answers import to_json
 from minivec_server.rest.body import parse
@@ -96,7 +96,7 @@ class ImportStream(Response):
         except ClientDisconnect:
             return
         except Exception as error:  # the status is out already, so the error becomes the last line
-            spool.write(report(error, scope)[1] + b"\n")
+            spool.write(bytes(answer_to(error, scope).body) + b"\n")
         finally:
             spool.finish()
 

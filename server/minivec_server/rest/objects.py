@@ -10,11 +10,13 @@ from starlette.convertors import Convertor, register_url_convertor
 from starlette.responses import Response
 
 from minivec.errors import ObjectNotFound
+from minivec.types.credentials import Credentials
 from minivec.types.object import DeleteReport, ImportMode, ObjectPage, Outcome, StoredObject
 from minivec_server.guard import NDJSON
 from minivec_server.rest.answers import ImportAnswer, json_response, to_json
 from minivec_server.rest.body import JSON, as_model, media_type, parse, read_model, read_with, unsupported
 from minivec_server.rest.collections import CollectionName
+from minivec_server.rest.credentials import Brought
 from minivec_server.rest.documentation import route
 from minivec_server.rest.importing import ImportStream, ingest_all
 from minivec_server.rest.wire import CURSOR, PROPERTY_LIST, UUID, DeleteBody, ImportBody, ObjectBody, filter_of
@@ -70,6 +72,7 @@ class PageQuery(BaseModel):
 async def import_objects(
     request: Request,
     name: CollectionName,
+    brought: Brought,
     mode: Annotated[ImportMode, Query(description="What to do when the uuid is there already.")] = "upsert",
     id_from: Annotated[
         str | None, Query(pattern=PROPERTY_LIST, description="Make the uuid from these properties.")
@@ -83,7 +86,7 @@ async def import_objects(
     state = state_of(request)
     kind = media_type(request)
     if kind == NDJSON:
-        collection = await state.pools.reads.run(state.database.collection, name)
+        collection = await state.pools.reads.run(state.database.collection, name, credentials=brought)
         return ImportStream(collection, state, mode, names_of(id_from))
     if kind != JSON:
         raise unsupported(request, JSON, NDJSON)
@@ -94,7 +97,7 @@ async def import_objects(
     body = await read_with(request, read, "ImportBody")
 
     def work() -> bytes:
-        collection = state.database.collection(name)
+        collection = state.database.collection(name, credentials=brought)
         outcomes = ingest_all(
             collection, body.objects, body.mode or mode, body.id_from or names_of(id_from), state.settings
         )
@@ -165,18 +168,18 @@ async def get_object(request: Request, name: CollectionName, uuid: ObjectUuid, v
         example=_EXAMPLE,
     ),
 )
-async def put_object(request: Request, name: CollectionName, uuid: ObjectUuid) -> Response:
+async def put_object(request: Request, name: CollectionName, uuid: ObjectUuid, brought: Brought) -> Response:
     """Store an object under this uuid, in the place of the one that may be there."""
-    return await _store(request, name, uuid, "upsert")
+    return await _store(request, name, uuid, brought, "upsert")
 
 
 @router.patch(
     "/{uuid:any_but_delete}",
     **route("write", {200: (Outcome, "It is merged.")}, body=ObjectBody, example={"properties": {"year": 2022}}),
 )
-async def merge_object(request: Request, name: CollectionName, uuid: ObjectUuid) -> Response:
+async def merge_object(request: Request, name: CollectionName, uuid: ObjectUuid, brought: Brought) -> Response:
     """Change the given properties of an object; null removes one, the others stay."""
-    return await _store(request, name, uuid, "merge")
+    return await _store(request, name, uuid, brought, "merge")
 
 
 @router.delete(
@@ -199,12 +202,14 @@ def names_of(list_of_names: str | None) -> list[str] | None:
     return None if list_of_names is None else list_of_names.split(",")
 
 
-async def _store(request: Request, name: str, uuid: str, how: Literal["upsert", "merge"]) -> Response:
+async def _store(
+    request: Request, name: str, uuid: str, brought: Credentials, how: Literal["upsert", "merge"]
+) -> Response:
     state = state_of(request)
     body = await read_model(request, ObjectBody)
 
     def work() -> tuple[bytes, int]:
-        store = getattr(state.database.collection(name), how)
+        store = getattr(state.database.collection(name, credentials=brought), how)
         outcome: Outcome = store(uuid.lower(), body.properties, vectors=body.vectors)
         return to_json(outcome), 201 if outcome.status == "inserted" else 200
 

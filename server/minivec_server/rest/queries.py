@@ -7,10 +7,22 @@ from typing import Annotated, Any, Self
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
-from minivec.types.query import Cutoff, Fusion, Hybrid, Keyword, NearObject, NearText, NearVector, Paging
-from minivec_server.rest.wire import BOOSTED, WHOLE, Body, PropertyName, Text, Uuid, Vector
+from minivec.types.query import (
+    Cutoff,
+    Fusion,
+    Hybrid,
+    Keyword,
+    NearObject,
+    NearText,
+    NearVector,
+    Paging,
+    Rerank,
+    RerankService,
+)
+from minivec_server.rest.wire import BASE_URL, BOOSTED, MODEL, WHOLE, Body, PropertyName, Text, Uuid, Vector
 
 MOST_RESULTS = 10_000
+MOST_RERANKED = 1_000
 _NOT_BOTH: JsonDict = {
     "not": {
         "required": ["distance", "certainty"],
@@ -24,6 +36,38 @@ QueryProperties = Annotated[
 ]
 
 
+class RerankBody(Body):
+    """A model that reads query and passage together puts the first candidates in order; others are not returned."""
+
+    model: Annotated[str, Field(min_length=1, pattern=MODEL, description="A reranker's name.")]
+    properties: (
+        Annotated[
+            list[PropertyName],
+            Field(min_length=1, max_length=1000, description="What it reads; null: every text property."),
+        ]
+        | None
+    ) = None
+    query: Annotated[QueryText, Field(description="null: the text searched for.")] | None = None
+    depth: Annotated[
+        int, Field(ge=1, le=MOST_RERANKED, description="How many candidates; offset + limit stay within."), WHOLE
+    ] = 100
+    service: Annotated[
+        RerankService, Field(description="local: this server's model. nvidia: that, else the service at base_url.")
+    ] = "local"
+    base_url: Annotated[str, Field(pattern=BASE_URL, description="Of the service; empty: the operator's.")] = ""
+
+    def value(self) -> Rerank:
+        """The wish as the core knows it."""
+        return Rerank(
+            model=self.model,
+            properties=_optional(self.properties),
+            query=self.query,
+            depth=self.depth,
+            service=self.service,
+            base_url=self.base_url,
+        )
+
+
 class PagedBody(Body):
     """Which part of the ranking, and what of each object."""
 
@@ -33,6 +77,12 @@ class PagedBody(Body):
     vectors: Annotated[
         tuple[PropertyName, ...], Field(strict=False, max_length=100, description="Spaces to return.")
     ] = ()
+
+    rerank: RerankBody | None = None
+
+    def reranking(self) -> Rerank | None:
+        """The wish to rerank as the core knows it."""
+        return None if self.rerank is None else self.rerank.value()
 
     def paging(self) -> Paging:
         """The part of the ranking as the core knows it."""
@@ -58,7 +108,7 @@ class NearBody(PagedBody):
     def common(self) -> dict[str, Any]:
         """The parts all three near queries share."""
         cutoff = Cutoff(distance=self.distance, certainty=self.certainty)
-        return {"space": self.space, "cutoff": cutoff, "paging": self.paging()}
+        return {"space": self.space, "cutoff": cutoff, "paging": self.paging(), "rerank": self.reranking()}
 
 
 class NearTextBody(NearBody):
@@ -99,7 +149,12 @@ class KeywordQueryBody(PagedBody):
 
     def query(self) -> Keyword:
         """The query as the core knows it."""
-        return Keyword(text=self.text, query_properties=_optional(self.query_properties), paging=self.paging())
+        return Keyword(
+            text=self.text,
+            query_properties=_optional(self.query_properties),
+            paging=self.paging(),
+            rerank=self.reranking(),
+        )
 
 
 class HybridBody(PagedBody):
@@ -124,6 +179,7 @@ class HybridBody(PagedBody):
             query_properties=_optional(self.query_properties),
             max_vector_distance=self.max_vector_distance,
             paging=self.paging(),
+            rerank=self.reranking(),
         )
 
 

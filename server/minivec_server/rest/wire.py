@@ -8,7 +8,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from minivec.types.collection import (
-    BUNDLED_MODEL,
     BinaryOptions,
     CollectionConfig,
     DataType,
@@ -32,7 +31,8 @@ BOOSTED = r"^[_A-Za-z][_0-9A-Za-z]{0,230}(\^[0-9]{1,6}(\.[0-9]{1,6})?)?$"
 UUID = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 CURSOR = r"^1:[0-9]{1,18}$"
 PROPERTY_LIST = r"^[_A-Za-z][_0-9A-Za-z]{0,230}(,[_A-Za-z][_0-9A-Za-z]{0,230}){0,99}$"
-MODEL = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}(/[A-Za-z0-9][A-Za-z0-9_.-]{0,127})?$"  # a name, never a caller's path
+MODEL = r"^([A-Za-z0-9][A-Za-z0-9_.:-]{0,127}(/[A-Za-z0-9][A-Za-z0-9_.:-]{0,127})?)?$"  # a name, never a caller's path
+BASE_URL = r"^([hH][tT][tT][pP][sS]?://[!-~]{1,1900})?$"
 MAX_TEXT = 100_000
 MAX_DIMENSION = 65_536
 LARGEST = 3.4028234663852886e38  # of a 32-bit float
@@ -122,7 +122,8 @@ class VectorSpaceBody(Body):
 
     name: PropertyName = "default"
     vectorizer: Vectorizer = "local"
-    model: Annotated[str, Field(pattern=MODEL)] = BUNDLED_MODEL
+    model: Annotated[str, Field(pattern=MODEL, description="Empty: the vectorizer's usual one.")] = ""
+    base_url: Annotated[str, Field(pattern=BASE_URL, description="Of the service that nvidia or openai calls.")] = ""
     source_properties: Annotated[list[PropertyName], Field(max_length=1000)] | None = None
     include_collection_name: bool = False
     include_property_names: bool = False
@@ -133,6 +134,8 @@ class VectorSpaceBody(Body):
     binary: BinaryBody = BinaryBody()
     dimension: Annotated[int, Field(ge=1, le=MAX_DIMENSION), WHOLE] | None = None
     fingerprint: Annotated[str, Field(max_length=200)] | None = None
+    stored_as: Annotated[str, Field(max_length=250, description="Set by a reembed.")] = ""
+    kept_for: Annotated[str, Field(max_length=250, description="Set by a reembed.")] = ""
 
     def value(self) -> VectorSpace:
         """The vector space as the core knows it."""
@@ -146,6 +149,25 @@ class VectorSpaceBody(Body):
                 "binary": BinaryOptions(**self.binary.model_dump()),
             }
         )
+
+
+class ReembedBody(Body):
+    """What is to make the vectors anew; left out: as it is."""
+
+    vectorizer: Vectorizer | None = None
+    model: Annotated[str, Field(pattern=MODEL)] | None = None
+    base_url: Annotated[str, Field(pattern=BASE_URL)] | None = None
+    dimension: Annotated[int, Field(ge=1, le=MAX_DIMENSION), WHOLE] | None = None
+    skip_refused: Annotated[
+        bool, Field(description="Switch even when texts are refused; they have no vector then.")
+    ] = False
+
+
+class SwitchBackBody(Body):
+    """To which of the kept spaces; left out: the one kept last."""
+
+    to: PropertyName | None = None
+    skip_refused: bool = False
 
 
 class KeywordOptionsBody(Body):
