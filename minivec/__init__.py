@@ -7,13 +7,14 @@ db = await minivec.connect_async(...)             # the same methods, awaited
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minivec import errors
 from minivec.errors import MinivecError, Unavailable
 from minivec.settings import Settings
-from minivec.types.answer import Answer, Hit, Plan, PlanLeg, ScorePart, TermScore
+from minivec.types.answer import Answer, FirstStage, Hit, Plan, PlanLeg, PlanRerank, ScorePart, TermScore
 from minivec.types.collection import (
     BinaryOptions,
     CollectionConfig,
@@ -24,8 +25,11 @@ from minivec.types.collection import (
     Property,
     VectorSpace,
 )
+from minivec.types.credentials import Credentials
 from minivec.types.filter import And, Equal, Filter
 from minivec.types.object import DeleteReport, Draft, ImportReport, ObjectPage, Outcome, StoredObject, TokenNote
+from minivec.types.query import Rerank
+from minivec.types.reembed import Reembedded, ReembedJob
 
 if TYPE_CHECKING:
     import httpx
@@ -40,10 +44,12 @@ __all__ = [
     "BinaryOptions",
     "CollectionConfig",
     "CollectionInfo",
+    "Credentials",
     "DeleteReport",
     "Draft",
     "Equal",
     "Filter",
+    "FirstStage",
     "Hit",
     "HnswOptions",
     "ImportReport",
@@ -54,7 +60,11 @@ __all__ = [
     "Outcome",
     "Plan",
     "PlanLeg",
+    "PlanRerank",
     "Property",
+    "ReembedJob",
+    "Reembedded",
+    "Rerank",
     "ScorePart",
     "Settings",
     "StoredObject",
@@ -104,16 +114,21 @@ def connect(
     *,
     timeout: float = 60.0,
     api_key: str | None = None,
+    nvidia_api_key: str | None = None,
+    headers: Mapping[str, str] | None = None,
     transport: httpx.BaseTransport | None = None,
 ) -> Client:
     """Connect to a minivec server; close the client, or use `with`. `timeout` is in seconds, for each request.
 
+    `nvidia_api_key` is the caller's own key for spaces whose vectors NVIDIA makes; `headers` go with every request.
     `transport` replaces the network, for tests. Raises ConnectionFailed when nobody answers there and
     UnexpectedAnswer when what answers is not minivec.
     """
     from minivec.client.client import Client
 
-    return Client.connect(url, timeout=timeout, api_key=api_key, transport=transport)
+    return Client.connect(
+        url, timeout=timeout, api_key=api_key, headers=_with_key(headers, nvidia_api_key), transport=transport
+    )
 
 
 async def connect_async(
@@ -121,12 +136,20 @@ async def connect_async(
     *,
     timeout: float = 60.0,
     api_key: str | None = None,
+    nvidia_api_key: str | None = None,
+    headers: Mapping[str, str] | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> AsyncClient:
     """`connect` for asyncio: the same handle, with every method awaited."""
     from minivec.client.client import AsyncClient
 
-    return await AsyncClient.connect(url, timeout=timeout, api_key=api_key, transport=transport)
+    more = _with_key(headers, nvidia_api_key)
+    return await AsyncClient.connect(url, timeout=timeout, api_key=api_key, headers=more, transport=transport)
+
+
+def _with_key(headers: Mapping[str, str] | None, nvidia_api_key: str | None) -> dict[str, str]:
+    more = {} if nvidia_api_key is None else {"X-NVIDIA-Api-Key": nvidia_api_key}
+    return {**(headers or {}), **more}
 
 
 def __getattr__(name: str) -> str:

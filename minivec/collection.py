@@ -11,23 +11,24 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from minivec.definition import check_property, check_space
-from minivec.errors import Conflict, ImportFailed, InvalidInput, MinivecError, ObjectNotFound, ReadOnly, by_code
+from minivec.definition import check_property, check_space, with_property, with_space
+from minivec.errors import ImportFailed, InvalidInput, MinivecError, ObjectNotFound, ReadOnly, by_code
 from minivec.ingest.check import as_draft
 from minivec.ingest.pipeline import Ingest, check_mode
 from minivec.ingest.values import read_uuid
 from minivec.jobs.fill import fill
-from minivec.progress import Progress, finish, reporter, total_of
+from minivec.jobs.reembed import NewModel, reembed, switch_back
+from minivec.progress import Progress, telling, total_of
 from minivec.search.answer import chosen
-from minivec.search.check import check_names
+from minivec.search.check import check_names, space_of
 from minivec.search.pipeline import search
 from minivec.shard import Shard
 from minivec.storage.filters import matching
 from minivec.storage.objects import VectorRow, delete_objects
 from minivec.storage.reading import Row, count, get_by_uuid, page, uuids_of
-from minivec.storage.vectors import vector_rows
+from minivec.storage.spaces import drop_vectors, rows_by_space
 from minivec.types.answer import Answer
-from minivec.types.collection import CollectionConfig, CollectionInfo, Property, VectorSpace
+from minivec.types.collection import CollectionConfig, CollectionInfo, Property, Vectorizer, VectorSpace
 from minivec.types.display import failures
 from minivec.types.filter import Filter
 from minivec.types.object import (
@@ -40,7 +41,8 @@ from minivec.types.object import (
     StoredObject,
     Vector,
 )
-from minivec.types.query import Cutoff, Fusion, Hybrid, Keyword, NearObject, NearText, NearVector, Paging, Query
+from minivec.types.query import Cutoff, Fusion, Hybrid, Keyword, NearObject, NearText, NearVector, Paging, Query, Rerank
+from minivec.types.reembed import Reembedded
 from minivec.vectorizer import Vectorizers
 
 _DELETE_BATCH = 1_000
@@ -82,7 +84,7 @@ class Collection:
         """Add a property. Adding the same again changes nothing. Raises InvalidInput, Conflict, ReadOnly."""
         check_property(prop, "property")
         with self._shard.using() as shard:
-            return shard.change(lambda config: _with_property(config, prop))
+            return shard.change(lambda config: with_property(config, prop))
 
     def add_vector_space(self, space: VectorSpace) -> CollectionConfig:
         """Add a vector space and fill it from the stored text; called again, it fills what is still missing.
@@ -92,10 +94,62 @@ class Collection:
         with self._shard.using() as shard:
             check_space(space, shard.truth.config, "space")
             settled = self._vectorizers.settle(space)
-            config = shard.change(lambda config: _with_space(config, settled))
-            if settled.vectorizer != "none":
-                fill(shard, settled, self._vectorizers)
-            return config
+            shard.change(lambda config: with_space(config, settled))
+            if settled.embeds:
+                fill(shard, settled.name, self._vectorizers)
+            return shard.truth.config
+
+    def drop_vector_space(self, space: str) -> CollectionConfig:
+        """Delete a vector space with its vectors and its index. Raises VectorSpaceNotFound, ReadOnly."""
+        with self._shard.using() as shard:
+            found = space_of(shard.truth.config, space)
+
+            def work(connection: Connection) -> None:
+                shard.truth.change_config(lambda config: config.without_space(found.name), connection)
+                drop_vectors(connection, found)
+
+            shard.truth.write(work)
+            return shard.change(lambda config: config)
+
+    def reembed(
+        self,
+        space: str | None = None,
+        *,
+        vectorizer: Vectorizer | None = None,
+        model: str | None = None,
+        base_url: str | None = None,
+        dimension: int | None = None,
+        skip_refused: bool = False,
+        progress: Progress | None = None,
+    ) -> Reembedded:
+        """Make a space's vectors anew from the stored text with another model, while the old ones go on answering.
+
+        At the end the space's name means the new vectors; the old are kept (`kept_as`), and `switch_back` brings them
+        back. The same call goes on where an interrupted one stopped. `progress` as for `import_objects`.
+        Raises InvalidInput, Conflict, EmbeddingFailed when texts were refused (unless `skip_refused`), ReadOnly, and what
+        the embedder raises.
+        """
+        new = NewModel(vectorizer=vectorizer, model=model, base_url=base_url, dimension=dimension)
+        with self._shard.using() as shard, telling(progress) as tell:
+            known = space_of(shard.truth.config, space)
+            check_space(new.of(known), shard.truth.config, "space")
+            return reembed(shard, self._vectorizers, known, new, tell, skip_refused=skip_refused)
+
+    def switch_back(
+        self,
+        space: str | None = None,
+        *,
+        to: str | None = None,
+        skip_refused: bool = False,
+        progress: Progress | None = None,
+    ) -> Reembedded:
+        """Undo a reembed: the name goes back to the space kept last, or to the one named, the newer one is kept.
+
+        What was imported since is embedded by the old model first. Raises what `reembed` does.
+        """
+        with self._shard.using() as shard, telling(progress) as tell:
+            known = space_of(shard.truth.config, space)
+            return switch_back(shard, self._vectorizers, known, to, tell, skip_refused=skip_refused)
 
     # ------------------------------------------------------------------ the way in
 
@@ -132,13 +186,13 @@ class Collection:
         Raises ImportFailed at the end when some were not stored, unless told not to; its `report` has every outcome.
         """
         started = time.perf_counter()
-        total, tell = total_of(objects), reporter(progress)
+        total = total_of(objects)
         outcomes: list[Outcome] = []
         waiting = iter(objects)
-        while batch := list(islice(waiting, max(1, batch_size))):
-            outcomes += self.ingest(batch, mode=mode, id_from=id_from, offset=len(outcomes))
-            tell(len(outcomes), total)
-        finish(tell, len(outcomes), total)
+        with telling(progress) as tell:
+            while batch := list(islice(waiting, max(1, batch_size))):
+                outcomes += self.ingest(batch, mode=mode, id_from=id_from, offset=len(outcomes))
+                tell(len(outcomes), total)
         report = ImportReport(outcomes=tuple(outcomes), seconds=time.perf_counter() - started)
         if report.failed and raise_on_failure:
             raise ImportFailed(
@@ -190,12 +244,12 @@ class Collection:
         """One object. Raises ObjectNotFound, InvalidInput."""
         canonical = read_uuid(uuid, "uuid")
         with self._shard.using() as shard:
-            check_names(vectors, [s.name for s in shard.truth.config.vector_spaces], "vectors", "vector space")
+            spaces = _spaces(shard.truth.config, vectors)
             with shard.truth.read() as connection:
                 row = get_by_uuid(connection, [canonical]).get(canonical)
                 if row is None:
                     raise ObjectNotFound(f"There is no object {canonical}.", field="uuid")
-                found = vector_rows(connection, [row.doc_id], vectors) if vectors else {}
+                found = rows_by_space(connection, [row.doc_id], spaces)
         return _stored(row, None, found.get(row.doc_id, {}))
 
     def list_objects(
@@ -215,10 +269,10 @@ class Collection:
         with self._shard.using() as shard:
             config = shard.truth.config
             check_names(properties or (), [p.name for p in config.properties], "properties", "property")
-            check_names(vectors, [s.name for s in config.vector_spaces], "vectors", "vector space")
+            spaces = _spaces(config, vectors)
             with shard.truth.read() as connection:
                 rows = page(connection, after, limit + 1)
-                found = vector_rows(connection, [row.doc_id for row in rows], vectors) if vectors else {}
+                found = rows_by_space(connection, [row.doc_id for row in rows], spaces)
         more = len(rows) > limit
         objects = tuple(_stored(row, properties, found.get(row.doc_id, {})) for row in rows[:limit])
         return ObjectPage(objects=objects, cursor=f"1:{rows[limit - 1].doc_id}" if more else None)
@@ -241,12 +295,12 @@ class Collection:
         offset: int = 0,
         properties: Sequence[str] | None = None,
         vectors: Sequence[str] = (),
+        rerank: Rerank | None = None,
     ) -> Answer:
-        """Objects whose meaning is near that of the text."""
+        """Objects whose meaning is near that of the text. `rerank` puts the first of them in order anew, as in every search."""
         paging = _paging(limit, offset, properties, vectors)
-        return self.search(
-            NearText(text=text, space=space, cutoff=Cutoff(distance=distance, certainty=certainty), paging=paging)
-        )
+        cutoff = Cutoff(distance=distance, certainty=certainty)
+        return self.search(NearText(text=text, space=space, cutoff=cutoff, paging=paging, rerank=rerank))
 
     def near_vector(
         self,
@@ -259,11 +313,12 @@ class Collection:
         offset: int = 0,
         properties: Sequence[str] | None = None,
         vectors: Sequence[str] = (),
+        rerank: Rerank | None = None,
     ) -> Answer:
         """Objects whose vectors are near this one."""
         paging = _paging(limit, offset, properties, vectors)
         cutoff = Cutoff(distance=distance, certainty=certainty)
-        return self.search(NearVector(vector=vector, space=space, cutoff=cutoff, paging=paging))
+        return self.search(NearVector(vector=vector, space=space, cutoff=cutoff, paging=paging, rerank=rerank))
 
     def near_object(
         self,
@@ -276,11 +331,12 @@ class Collection:
         offset: int = 0,
         properties: Sequence[str] | None = None,
         vectors: Sequence[str] = (),
+        rerank: Rerank | None = None,
     ) -> Answer:
         """Objects whose vectors are near that of a stored object; the object itself comes first."""
         paging = _paging(limit, offset, properties, vectors)
         cutoff = Cutoff(distance=distance, certainty=certainty)
-        return self.search(NearObject(uuid=uuid, space=space, cutoff=cutoff, paging=paging))
+        return self.search(NearObject(uuid=uuid, space=space, cutoff=cutoff, paging=paging, rerank=rerank))
 
     def keyword(
         self,
@@ -291,12 +347,12 @@ class Collection:
         offset: int = 0,
         properties: Sequence[str] | None = None,
         vectors: Sequence[str] = (),
+        rerank: Rerank | None = None,
     ) -> Answer:
         """Objects that hold the words, ranked by BM25F; `query_properties` may carry boosts: `["title^2", "text"]`."""
         names = None if query_properties is None else tuple(query_properties)
-        return self.search(
-            Keyword(text=text, query_properties=names, paging=_paging(limit, offset, properties, vectors))
-        )
+        paging = _paging(limit, offset, properties, vectors)
+        return self.search(Keyword(text=text, query_properties=names, paging=paging, rerank=rerank))
 
     def hybrid(
         self,
@@ -312,6 +368,7 @@ class Collection:
         offset: int = 0,
         properties: Sequence[str] | None = None,
         vectors: Sequence[str] = (),
+        rerank: Rerank | None = None,
     ) -> Answer:
         """Keyword and vector search fused; `alpha` is the weight of the vectors, 1 - alpha that of the words."""
         return self.search(
@@ -324,6 +381,7 @@ class Collection:
                 query_properties=None if query_properties is None else tuple(query_properties),
                 max_vector_distance=max_vector_distance,
                 paging=_paging(limit, offset, properties, vectors),
+                rerank=rerank,
             )
         )
 
@@ -362,26 +420,9 @@ def error_of(outcome: Outcome) -> MinivecError:
     return by_code().get(outcome.code, MinivecError)(outcome.reason, hint=outcome.hint, field=outcome.field)
 
 
-def _with_property(config: CollectionConfig, prop: Property) -> CollectionConfig:
-    known = config.property_named(prop.name)
-    if known is None:
-        return config.with_properties((prop,))
-    if known != prop:
-        raise Conflict(
-            f"Property {prop.name!r} is there with another definition.", field="name", hint="Use another name."
-        )
-    return config
-
-
-def _with_space(config: CollectionConfig, space: VectorSpace) -> CollectionConfig:
-    known = config.space_named(space.name)
-    if known is None:
-        return config.with_space(space)
-    if replace(known, dimension=space.dimension) != space:
-        raise Conflict(
-            f"Space {space.name!r} is there with another definition.", field="name", hint="Use another name."
-        )
-    return config
+def _spaces(config: CollectionConfig, names: Sequence[str]) -> list[VectorSpace]:
+    check_names(names, [space.name for space in config.vector_spaces], "vectors", "vector space")
+    return [space for space in config.vector_spaces if space.name in names]
 
 
 def _paging(limit: int, offset: int, properties: Sequence[str] | None, vectors: Sequence[str]) -> Paging:

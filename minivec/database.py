@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import tempfile
 import threading
@@ -18,8 +19,9 @@ from minivec.collection import Collection
 from minivec.definition import check_collection_name, check_definition
 from minivec.embedding.engine import Engine, EngineOptions
 from minivec.embedding.interface import EmbedderSource
+from minivec.embedding.remote import RemoteSource
 from minivec.errors import Closed, CollectionExists, CollectionNotFound, InvalidInput, ReadOnly, StorageError
-from minivec.settings import Settings
+from minivec.settings import Settings, keys_of
 from minivec.shard import Shard
 from minivec.storage.catalog import Catalog, CatalogEntry, new_id
 from minivec.storage.connections import sqlite_version
@@ -27,7 +29,8 @@ from minivec.storage.engine import Truth
 from minivec.storage.lock import DirectoryLock
 from minivec.storage.tables import FORMAT
 from minivec.types.collection import CollectionConfig, CollectionInfo, KeywordOptions, Property, VectorSpace
-from minivec.vectorizer import Vectorizers
+from minivec.types.credentials import Credentials
+from minivec.vectorizer import Services, Vectorizers
 
 log = logging.getLogger("minivec")
 
@@ -54,13 +57,16 @@ class Database:
         durability: Literal["full", "relaxed", "memory"] = "full",
         read_only: bool = False,
         temporary: bool = False,
+        remotes: RemoteSource | None = None,
+        services: Services | None = None,
     ) -> None:
         self.root = root
         self.read_only = read_only
         self._durability = durability
         self._temporary = temporary
         self._embedders = embedders
-        self._vectorizers = Vectorizers(embedders)
+        self._remotes = remotes or RemoteSource()
+        self._vectorizers = Vectorizers(embedders, self._remotes, services)
         self._shards: dict[str, Shard] = {}
         self._damaged: dict[str, StorageError] = {}
         self._lock = threading.RLock()
@@ -77,6 +83,11 @@ class Database:
             self._open_all()
             undo.pop_all()
 
+    @property
+    def embedders(self) -> EmbedderSource:
+        """What fills and questions the vector spaces; other facades may embed with it too. Closed with the database."""
+        return self._embedders
+
     # ------------------------------------------------------------------ collections
 
     def create_collection(
@@ -88,9 +99,11 @@ class Database:
         vector_spaces: Sequence[VectorSpace] | None = None,
         keyword: KeywordOptions | None = None,
         auto_schema: bool = True,
+        credentials: Credentials | None = None,
     ) -> Collection:
         """Make a collection. Without `vector_spaces` it gets one named `default`, filled by the bundled model.
 
+        `credentials` are for calling model services with this handle.
         Raises InvalidInput, CollectionExists, ReadOnly, ModelNotFound, WeightsMismatch.
         """
         config = CollectionConfig(
@@ -101,15 +114,16 @@ class Database:
             keyword=keyword or KeywordOptions(),
             auto_schema=auto_schema,
         )
-        return self.create(config)
+        return self.create(config, credentials)
 
-    def create(self, config: CollectionConfig) -> Collection:
+    def create(self, config: CollectionConfig, credentials: Credentials | None = None) -> Collection:
         """Make a collection from its definition. Raises what `create_collection` does."""
         if self.read_only:
             raise ReadOnly("The database was opened read-only.", hint="Open it without read_only to change it.")
         check_definition(config)
+        vectorizers = self._vectorizers.bound(credentials)
         for space in config.vector_spaces:
-            config = config.with_space(self._vectorizers.settle(space))
+            config = config.with_space(vectorizers.settle(space))
         with self._lock:
             self._check_open()
             if config.name in self._shards or config.name in self._damaged:
@@ -124,10 +138,13 @@ class Database:
                 undo.pop_all()
             shard = self._shards[config.name] = self._shard(id, truth)
         shard.catch_up()
-        return self.collection(config.name)
+        return self.collection(config.name, credentials=credentials)
 
-    def collection(self, name: str) -> Collection:
-        """The handle of a collection. Raises CollectionNotFound, InvalidInput."""
+    def collection(self, name: str, *, credentials: Credentials | None = None) -> Collection:
+        """The handle of a collection; `credentials` are for calling model services with it.
+
+        Raises CollectionNotFound, InvalidInput.
+        """
         check_collection_name(name)
         with self._lock:
             self._check_open()
@@ -138,7 +155,7 @@ class Database:
             raise damaged
         if shard is None:
             raise CollectionNotFound(f"There is no collection {name!r}.", field="collection", hint="Create it first.")
-        return Collection(shard, self._vectorizers)
+        return Collection(shard, self._vectorizers.bound(credentials))
 
     def list_collections(self) -> tuple[CollectionInfo, ...]:
         """Every collection by name: definition, number of objects, state of its indexes."""
@@ -170,8 +187,15 @@ class Database:
 
     # ------------------------------------------------------------------ the whole
 
+    def guard(self, *, allow_private: bool = False) -> None:
+        """From now on definitions and credentials come from strangers: their base URLs must be https and public.
+
+        What a network facade calls before it serves. `allow_private` lifts that; an operator's key never goes there.
+        """
+        self._vectorizers = self._vectorizers.guarded(allow_private=allow_private)
+
     def health(self) -> Health:
-        """Whether every index has caught up. Raises Closed."""
+        """Whether every index has caught up and the engine works. Raises Closed."""
         with self._lock:
             self._check_open()
             shards = list(self._shards.values())
@@ -182,7 +206,10 @@ class Database:
             for name, state in states
             if state.note or not state.ready
         ]
-        return Health(ready=all(state.ready for _, state in states), notes=tuple(notes))
+        engine = self._embedders.health() if isinstance(self._embedders, Engine) else None
+        notes += [f"embedding engine: {note}" for note in (engine.notes if engine else ())]
+        ready = all(state.ready for _, state in states) and (engine is None or engine.ready)
+        return Health(ready=ready, notes=tuple(notes))
 
     def version(self) -> dict[str, str | int]:
         """The versions of minivec, its REST API, its disk format and of SQLite."""
@@ -202,6 +229,7 @@ class Database:
             if self._closed:
                 return
             self._closed = True
+        self._remotes.close()
         self._close_shards()
         self._catalog.close()
         self._release()
@@ -260,6 +288,7 @@ class Database:
 
     def _release(self) -> None:
         self._background.shutdown(wait=True)
+        self._remotes.close()
         self._embedders.close()
         if self._directory_lock is not None:
             self._directory_lock.release()
@@ -278,24 +307,45 @@ def open_database(
 
     Raises DatabaseLocked while another process writes to it, NewerFormat, CorruptData, InvalidInput.
     """
-    settings = settings or Settings()
+    settings = settings or Settings.read(keys_of(os.environ))
     if embedders is None:
-        embedders = Engine(_engine_options(settings))
+        embedders = Engine(engine_options(settings))
     if str(path) == MEMORY:
         if read_only:
             raise InvalidInput("A database in memory cannot be read-only.", field="read_only", hint="Leave it out.")
         return Database(
-            Path(tempfile.mkdtemp(prefix="minivec-")), embedders=embedders, durability="memory", temporary=True
+            Path(tempfile.mkdtemp(prefix="minivec-")),
+            embedders=embedders,
+            durability="memory",
+            temporary=True,
+            remotes=RemoteSource(seconds=settings.remote_seconds),
+            services=_services(settings),
         )
-    root = Path(path).expanduser()
-    return Database(root, embedders=embedders, durability=settings.durability, read_only=read_only)
+    return Database(
+        Path(path).expanduser(),
+        embedders=embedders,
+        durability=settings.durability,
+        read_only=read_only,
+        remotes=RemoteSource(seconds=settings.remote_seconds),
+        services=_services(settings),
+    )
 
 
-def _engine_options(settings: Settings) -> EngineOptions:
+def _services(settings: Settings) -> Services:
+    return Services(
+        base_urls={"nvidia": settings.nvidia_base_url, "openai": settings.openai_base_url},
+        keys={"nvidia": settings.nvidia_api_key, "openai": settings.openai_api_key},
+    )
+
+
+def engine_options(settings: Settings) -> EngineOptions:
+    """What the settings say of the engine."""
     return EngineOptions(
         device=settings.device,
         dtype=settings.dtype,
         batch_tokens=settings.batch_tokens or None,
         queue_tokens=settings.queue_tokens,
+        queue_delay_us=settings.queue_delay_us,
+        cache_bytes=settings.cache_bytes,
         models=Path(settings.models).expanduser() if settings.models else None,
     )

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, get_args
 
-from minivec.errors import InvalidInput
+from minivec.embedding.remote_address import parse_base_url
+from minivec.errors import Conflict, InvalidInput
 from minivec.ingest.check import MAX_DIMENSION, check_property_name
 from minivec.types.collection import (
     CollectionConfig,
@@ -26,6 +28,7 @@ from minivec.types.collection import (
 COLLECTION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _MOST_PROPERTIES = 1_000
 _MOST_SPACES = 32
+REMOTE: tuple[Vectorizer, ...] = ("nvidia", "openai")
 
 
 def check_definition(config: CollectionConfig) -> None:
@@ -42,6 +45,30 @@ def check_definition(config: CollectionConfig) -> None:
     for position, space in enumerate(config.vector_spaces):
         check_space(space, config, f"vector_spaces[{position}]")
     _check_keyword(config.keyword)
+
+
+def with_property(config: CollectionConfig, prop: Property) -> CollectionConfig:
+    """The definition with a property added; the same again changes nothing. Raises Conflict for another of its name."""
+    known = config.property_named(prop.name)
+    if known is None:
+        return config.with_properties((prop,))
+    if known != prop:
+        raise Conflict(
+            f"Property {prop.name!r} is there with another definition.", field="name", hint="Use another name."
+        )
+    return config
+
+
+def with_space(config: CollectionConfig, space: VectorSpace) -> CollectionConfig:
+    """The definition with a vector space added; the same again changes nothing. Raises Conflict for another of its name."""
+    known = config.space_named(space.name)
+    if known is None:
+        return config.with_space(space)
+    if known != replace(space, dimension=known.dimension, stored_as=known.stored_as):
+        raise Conflict(
+            f"Space {space.name!r} is there with another definition.", field="name", hint="Use another name."
+        )
+    return config
 
 
 def check_collection_name(name: Any) -> None:
@@ -87,6 +114,8 @@ def check_space(space: VectorSpace, config: CollectionConfig, field: str) -> Non
     _check_choice(space.distance, Distance, f"{field}.distance")
     _check_choice(space.index, IndexType, f"{field}.index")
     _check_kind(space.model, str, f"{field}.model")
+    _check_base_url(space, f"{field}.base_url")
+    _check_kept_as_it_was(space, config, field)
     for name in space.source_properties or ():
         if config.property_named(name) is None and not config.auto_schema:
             raise InvalidInput(
@@ -104,6 +133,27 @@ def check_space(space: VectorSpace, config: CollectionConfig, field: str) -> Non
     _check_whole(space.hnsw.ef_construction, f"{field}.hnsw.ef_construction", 4, 4096)
     _check_whole(space.hnsw.ef, f"{field}.hnsw.ef", 1, 10_000)
     _check_whole(space.binary.oversampling, f"{field}.binary.oversampling", 1, 1_000)
+
+
+def _check_base_url(space: VectorSpace, field: str) -> None:
+    _check_kind(space.base_url, str, field)
+    if not space.base_url:
+        return
+    if space.vectorizer not in REMOTE:
+        raise InvalidInput(
+            f"The vectorizer {space.vectorizer} calls no service.",
+            field=field,
+            hint=f"Leave it out, or choose {' or '.join(REMOTE)}.",
+        )
+    parse_base_url(space.base_url, field)
+
+
+def _check_kept_as_it_was(space: VectorSpace, config: CollectionConfig, field: str) -> None:
+    known = config.space_named(space.name)
+    for name in ("stored_as", "kept_for"):
+        value = getattr(space, name)
+        if value and (known is None or known is space or value != getattr(known, name)):
+            raise InvalidInput(f"{name} is set by reembed only.", field=f"{field}.{name}", hint="Leave it out.")
 
 
 def _check_keyword(options: KeywordOptions) -> None:

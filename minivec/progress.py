@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from operator import length_hint
 from typing import TextIO
 
@@ -86,6 +87,23 @@ def finish(report: Report, done: int, total: int | None) -> None:
     """End the line where `report` is one; the caller's own function has heard everything already."""
     if isinstance(report, ProgressLine):
         report.close(done, total)
+
+
+@contextmanager
+def telling(progress: Progress | None) -> Iterator[Report]:
+    """What to call with (done, total) while something runs; the line, where it is one, ends with it."""
+    report = reporter(progress)
+    last: tuple[int, int | None] = (0, None)
+
+    def tell(done: int, total: int | None) -> None:
+        nonlocal last
+        last = (done, total)
+        report(done, total)
+
+    try:
+        yield tell
+    finally:
+        finish(report, *last)
 
 
 def total_of(objects: object) -> int | None:

@@ -17,11 +17,12 @@ from minivec.errors import Closed, CollectionNotFound, MinivecError, ReadOnly
 from minivec.indexes.feed import Cursor
 from minivec.indexes.follower import Following
 from minivec.indexes.followers import Followers
+from minivec.indexes.vector_follower import VectorFollower
 from minivec.storage.changes import save_cursor, trim
 from minivec.storage.engine import Truth
 from minivec.storage.feed import TruthFeed
 from minivec.storage.reading import count
-from minivec.types.collection import CollectionConfig, CollectionInfo
+from minivec.types.collection import CollectionConfig, CollectionInfo, VectorSpace
 
 log = logging.getLogger("minivec")
 
@@ -58,7 +59,7 @@ class Shard:
     def using(self) -> Iterator[Shard]:
         """Keep the shard open while something runs on it. Raises Closed, or CollectionNotFound after a drop."""
         with self._idle:
-            self._check_open()
+            self.check_open()
             self._users += 1
         try:
             yield self
@@ -71,13 +72,13 @@ class Shard:
         """What a search must have seen: every acknowledged write; for a reader beside a writer, the log's end now."""
         if not self.read_only:
             return self._acknowledged
-        self.followers.follow_definition(self.truth.config)
+        self.followers.follow_definition(lambda: self.truth.config)
         return self.feed.head()
 
     def catch_up(self) -> None:
         """Bring the followers to the log's end, so that the caller reads its own writes. The truth is safe either way."""
         head = self.feed.head()
-        self.followers.follow_definition(self.truth.config)
+        self.followers.follow_definition(lambda: self.truth.config)
         self._follow_up(head)
         with self._idle:
             if not self.feed.reached(self._acknowledged, head):
@@ -96,6 +97,12 @@ class Shard:
         if wait or close:
             self._bring_up(following, target)
         return following.ready(target)
+
+    def follower_of(self, space: VectorSpace) -> tuple[VectorFollower, Following]:
+        """The index of a vector space and its place in the log. Raises VectorSpaceNotFound when it was dropped meanwhile."""
+        if self.read_only:  # the writer beside us may have added or switched it since we looked last
+            self.followers.follow_definition(lambda: self.truth.config)
+        return self.followers.space(space)
 
     def while_still(self, look: Callable[[], T]) -> T:
         """Run `look` while no write commits and the followers are at the log's end. Readers beside a writer only try."""
@@ -117,15 +124,16 @@ class Shard:
         if self.read_only:
             raise ReadOnly("The database was opened read-only.", hint="Open it without read_only to change it.")
         self.truth.change_config(change)
-        self.followers.follow_definition(self.truth.config)
+        self.followers.follow_definition(lambda: self.truth.config)
         return self.truth.config
 
     def save(self) -> None:
         """Snapshot the followers and trim the log behind the slowest of them."""
 
         def work(connection: Connection) -> None:
-            for name, cursor in cursors.items():
-                save_cursor(connection, name, cursor, time.time_ns() // 1000)
+            current = {following.name for following in self.followers}  # a space may have been dropped meanwhile
+            for name in cursors.keys() & current:
+                save_cursor(connection, name, cursors[name], time.time_ns() // 1000)
             trim(connection)
 
         with self._saving:
@@ -148,7 +156,8 @@ class Shard:
             self._save_quietly()
         self.truth.close()
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raise Closed, or CollectionNotFound after a drop: long work asks between its batches, as closing waits for it."""
         if self._closing == "dropped":
             raise CollectionNotFound(f"Collection {self.name!r} was dropped.", field="collection")
         if self._closing:

@@ -8,7 +8,23 @@ import numpy as np
 
 from minivec.embedding.engine import Engine
 from minivec.embedding.interface import Embedded, Embedder, InputType, ModelCard, TextNote, Truncation
-from minivec.errors import EmbeddingFailed
+from minivec.errors import EmbeddingFailed, ModelNotFound
+
+
+class Few:
+    """An engine that has a few models and no others. Models given as `name@2` are another version of `name`."""
+
+    def __init__(self, *models: str, dimension: int = 16) -> None:
+        self.models = dict(model.split("@") if "@" in model else (model, "1") for model in models)
+        self._engine = Engine.fake(dimension)
+
+    def embedder(self, model: str) -> Embedder:
+        if model not in self.models:
+            raise ModelNotFound(f"No model is named {model!r}.")
+        return self._engine.embedder(f"{model}@{self.models[model]}")
+
+    def close(self) -> None:
+        self._engine.close()
 
 
 class Counting:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from minivec.errors import InvalidInput
-from minivec.settings import Settings
+from minivec.settings import Settings, keys_of
 
 
 def test_arguments_beat_the_environment_beats_the_file_beats_the_defaults(tmp_path: Path) -> None:
@@ -56,3 +56,37 @@ def test_a_settings_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 def test_other_variables_with_our_prefix_are_passed_over() -> None:
     assert Settings.read(environment={"MINIVEC_PROFILE": "x"}) == Settings()
+
+
+WRITTEN = [("true", True), ("1", True), ("on", True), ("False", False), ("0", False), ("no", False)]
+
+
+@pytest.mark.parametrize(("written", "read"), WRITTEN)
+def test_a_switch_is_read_as_a_person_means_it(written: str, read: bool) -> None:
+    assert Settings.read(environment={"MINIVEC_ALLOW_BASE_URL_HEADER": written}).allow_base_url_header is read
+
+
+def test_a_switch_that_is_neither_on_nor_off_is_named() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        Settings.read({"allow_private_base_urls": "maybe"})
+    assert caught.value.field == "allow_private_base_urls"
+
+
+def test_what_opens_doors_is_off_by_default() -> None:
+    assert not Settings().allow_base_url_header
+    assert not Settings().allow_private_base_urls
+
+
+def test_nvidias_own_variables_are_read_and_ours_goes_first() -> None:
+    assert Settings.read(environment={"NVIDIA_API_KEY": "b"}).nvidia_api_key == "b"
+    assert Settings.read(environment={"NVIDIA_API_KEY": "b", "NVIDIA_APIKEY": "a"}).nvidia_api_key == "a"
+    assert Settings.read(environment={"NVIDIA_APIKEY": "a", "MINIVEC_NVIDIA_API_KEY": "own"}).nvidia_api_key == "own"
+    assert keys_of({"NVIDIA_APIKEY": "a", "MINIVEC_NVIDIA_API_KEY": "own", "MINIVEC_PORT": "1"}) == {
+        "nvidia_api_key": "a"
+    }
+
+
+def test_printing_the_settings_shows_no_secret() -> None:
+    shown = repr(Settings(nvidia_api_key="SECRET", openai_api_key="SECRET", api_key="SECRET"))
+    assert "SECRET" not in shown
+    assert "port=8080" in shown

@@ -30,6 +30,7 @@ examples:
   minivec serve --data my-data
   minivec serve --data my-data --host 0.0.0.0 --port 80 --api-key "$KEY"
   minivec serve --settings minivec.toml
+  minivec serve --only engine --model nvidia/nv-embed-v1 --dtype bfloat16 --port 8000    NVIDIA's embedding API alone
 
 {_SETTINGS}"""
 _IMPORT = """\
@@ -54,6 +55,16 @@ examples:
   minivec search words honey --mode keyword --limit 3 --properties lemma,gloss
   minivec search words "sweet and sticky" --alpha 0.8 --explain
   minivec search words honey --json | jq '.hits[].properties.lemma'
+  minivec search words "what do bees make?" --rerank baai/bge-reranker-v2-m3 --rerank-depth 50
+"""
+_REEMBED = """\
+Make the vectors of a vector space anew with another model, from the stored text, while searches go on with the old ones.
+At the end the space's name means the new vectors; the old ones are kept, and --back brings them back. The same command goes
+on where an interrupted one stopped.
+
+examples:
+  minivec reembed words --model nvidia/nv-embed-v1 --vectorizer nvidia
+  minivec reembed words --space default --back
 """
 _CHECK = """\
 Read everything in a data folder and say what is damaged: every row and every vector has a checksum. Changes nothing,
@@ -78,6 +89,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_import(adding)
     _add_search(adding)
     _add_collections(adding)
+    _add_reembed(adding)
     _add_check(adding)
     _command(adding, "demo", commands.demo, "import WordNet entries into a real server and search them three ways")
     _command(adding, "version", commands.version, "print the version")
@@ -133,8 +145,25 @@ def _add_search(adding: Any) -> None:
     parser.add_argument("--properties", type=_names, metavar="A,B", help="what to show of each (default: all)")
     parser.add_argument("--space", metavar="NAME", help="the vector space, where there are several")
     parser.add_argument("--alpha", type=float, metavar="A", help="hybrid: 0 only words, 1 only meaning (default: 0.5)")
+    parser.add_argument("--rerank", metavar="MODEL", help="let this reranker put the best candidates in order")
+    parser.add_argument("--rerank-depth", type=_positive, metavar="N", help="how many candidates (default: 100)")
+    parser.add_argument("--rerank-properties", type=_names, metavar="A,B", help="what it reads (default: all text)")
+    parser.add_argument("--rerank-at", choices=("local", "nvidia"), help="where the reranker runs (default: local)")
     parser.add_argument("--explain", action="store_true", help="show the plan, the times, and how each score adds up")
     parser.add_argument("--json", action="store_true", help="print the whole answer as JSON")
+    _add_place(parser)
+
+
+def _add_reembed(adding: Any) -> None:
+    parser = _command(adding, "reembed", commands.reembed, "make a space's vectors anew with another model", _REEMBED)
+    parser.add_argument("collection", metavar="COLLECTION")
+    parser.add_argument("--space", metavar="NAME", help="the vector space, where there are several")
+    parser.add_argument("--vectorizer", choices=("local", "nvidia", "openai"), help="default: as it is")
+    parser.add_argument("--model", metavar="NAME", help="default: as it is, or the vectorizer's usual one")
+    parser.add_argument("--base-url", metavar="URL", help="of the service that nvidia or openai calls")
+    parser.add_argument("--dimension", type=_positive, metavar="N", help="the length to ask of a service's model")
+    parser.add_argument("--skip-refused", action="store_true", help="switch even when the model refuses texts")
+    parser.add_argument("--back", action="store_true", help="bring back the vectors kept from before")
     _add_place(parser)
 
 
@@ -156,6 +185,9 @@ def _add_place(parser: argparse.ArgumentParser) -> None:
     place.add_argument("--url", metavar="URL", help=f"the server (default: $MINIVEC_URL, or {commands.DEFAULT_URL})")
     place.add_argument("--data", metavar="DIR", help="a data folder, opened in this process")
     group.add_argument("--api-key", metavar="KEY", help="the server's key (default: $MINIVEC_API_KEY)")
+    group.add_argument(
+        "--nvidia-api-key", metavar="KEY", help="your key for NVIDIA's models; with --data also $NVIDIA_API_KEY"
+    )
     group.add_argument(
         "--timeout", type=float, default=120.0, metavar="SECONDS", help="for each request (default: 120)"
     )

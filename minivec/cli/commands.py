@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -20,6 +20,7 @@ from minivec.settings import Settings
 from minivec.types.answer import Answer
 from minivec.types.codec import to_plain
 from minivec.types.display import answer_text, collections_text, explain_text, report_text
+from minivec.types.query import Rerank
 
 if TYPE_CHECKING:
     from minivec.client.client import Client, RemoteCollection
@@ -27,15 +28,16 @@ if TYPE_CHECKING:
     from minivec.database import Database
 
 DEFAULT_URL = "http://127.0.0.1:8080"
+_RERANK_OPTIONS = {"rerank_depth": "depth", "rerank_properties": "properties", "rerank_at": "service"}
 _SETTING_NAMES = Settings.__dataclass_fields__
 
 
 def serve(arguments: Namespace) -> int:
     """Serve a database until a signal ends it."""
-    settings = _settings(arguments)
-    from minivec_server.serve import run  # the server's packages are an extra
+    from minivec_server.nim.variables import with_nim_variables  # the server's packages are an extra
+    from minivec_server.serve import run
 
-    return run(settings)
+    return run(_settings(arguments, with_nim_variables(os.environ)))
 
 
 def import_file(arguments: Namespace) -> int:
@@ -54,6 +56,8 @@ def search(arguments: Namespace) -> int:
         arguments.parser.error("--alpha belongs to --mode hybrid")
     if arguments.space is not None and arguments.mode == "keyword":
         arguments.parser.error("--space belongs to --mode hybrid and near-text")
+    if arguments.rerank is None and any(getattr(arguments, name) is not None for name in _RERANK_OPTIONS):
+        arguments.parser.error("--rerank-depth, --rerank-properties and --rerank-at belong to --rerank MODEL")
     with _database(arguments) as database:
         answer = _ask(database.collection(arguments.collection), arguments)
     if arguments.json:
@@ -75,6 +79,23 @@ def collections(arguments: Namespace) -> int:
         print(collections_text(found, _width()))
     else:
         print("There is no collection yet. `minivec import NAME FILE.jsonl --create` makes one.")
+    return 0
+
+
+def reembed(arguments: Namespace) -> int:
+    """Make a space's vectors anew, or bring the old ones back."""
+    choice = {name: getattr(arguments, name) for name in ("vectorizer", "model", "base_url", "dimension")}
+    if arguments.back and any(value is not None for value in choice.values()):
+        arguments.parser.error("--back brings back what was there: it takes no model")
+    with _database(arguments) as database:
+        collection = database.collection(arguments.collection)
+        if arguments.back:
+            found = collection.switch_back(arguments.space, skip_refused=arguments.skip_refused)
+        else:
+            found = collection.reembed(arguments.space, **choice, skip_refused=arguments.skip_refused)
+    kept = f"; the old ones are kept as {found.kept_as}" if found.kept_as else ""
+    refused = f", {found.refused:,} texts refused" if found.refused else ""
+    print(f"{found.space}: {found.vectors:,} vectors made in {found.seconds:.1f} s{refused}{kept}")
     return 0
 
 
@@ -109,6 +130,7 @@ def _ask(collection: Collection | RemoteCollection, arguments: Namespace) -> Ans
         "limit": arguments.limit,
         "offset": arguments.offset,
         "properties": arguments.properties,
+        "rerank": _rerank(arguments),
     }
     if arguments.mode == "keyword":
         return collection.keyword(arguments.text, **common)
@@ -116,6 +138,13 @@ def _ask(collection: Collection | RemoteCollection, arguments: Namespace) -> Ans
         return collection.near_text(arguments.text, space=arguments.space, **common)
     alpha = 0.5 if arguments.alpha is None else arguments.alpha
     return collection.hybrid(arguments.text, alpha=alpha, space=arguments.space, **common)
+
+
+def _rerank(arguments: Namespace) -> Rerank | None:
+    if arguments.rerank is None:
+        return None
+    chosen = {_RERANK_OPTIONS[name]: getattr(arguments, name) for name in _RERANK_OPTIONS}
+    return Rerank(model=arguments.rerank, **{name: value for name, value in chosen.items() if value is not None})
 
 
 def _import(collection: Any, lines: ObjectLines, arguments: Namespace) -> minivec.ImportReport:
@@ -175,7 +204,9 @@ def _database(arguments: Namespace) -> Iterator[Database | Client]:
         return
     url = arguments.url or os.environ.get("MINIVEC_URL") or DEFAULT_URL
     key = arguments.api_key or os.environ.get("MINIVEC_API_KEY")
-    with minivec.connect(url, timeout=arguments.timeout, api_key=key) as client:
+    with minivec.connect(
+        url, timeout=arguments.timeout, api_key=key, nvidia_api_key=arguments.nvidia_api_key
+    ) as client:
         yield client
 
 
@@ -188,10 +219,10 @@ def _opened(file: str) -> Iterator[BinaryIO]:
         yield stream
 
 
-def _settings(arguments: Namespace) -> Settings:
+def _settings(arguments: Namespace, environment: Mapping[str, str] | None = None) -> Settings:
     given = {name: value for name, value in vars(arguments).items() if name in _SETTING_NAMES}
     file = Path(arguments.settings) if arguments.settings else None
-    return Settings.read(given, os.environ, file)
+    return Settings.read(given, os.environ if environment is None else environment, file)
 
 
 def _print_json(value: Any) -> None:

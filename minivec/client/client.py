@@ -14,12 +14,15 @@ import httpx
 
 from minivec.client import requests
 from minivec.client.importing import ImportRun, import_in_steps, import_in_steps_async
+from minivec.client.reembedding import follow, follow_async
 from minivec.client.retry import Retry
 from minivec.client.transport import AsyncSender, Sender
 from minivec.client.wire import Call
 from minivec.progress import Progress, total_of
-from minivec.types.collection import CollectionInfo, KeywordOptions, Property, VectorSpace
+from minivec.types.collection import CollectionInfo, KeywordOptions, Property, Vectorizer, VectorSpace
+from minivec.types.credentials import Credentials
 from minivec.types.object import Draft, ImportMode, ImportReport
+from minivec.types.reembed import Reembedded
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -74,6 +77,9 @@ class RemoteCollection:
     update = _method(requests.update)
     add_property = _method(requests.add_property)
     add_vector_space = _method(requests.add_vector_space)
+    drop_vector_space = _method(requests.drop_vector_space)
+    reembed_job = _method(requests.reembed_job)
+    cancel_reembed = _method(requests.cancel_reembed)
     insert = _method(requests.insert)
     upsert = _method(requests.upsert)
     replace = _method(requests.replace)
@@ -87,6 +93,50 @@ class RemoteCollection:
     near_object = _method(requests.near_object)
     keyword = _method(requests.keyword)
     hybrid = _method(requests.hybrid)
+
+    def reembed(
+        self,
+        space: str | None = None,
+        *,
+        vectorizer: Vectorizer | None = None,
+        model: str | None = None,
+        base_url: str | None = None,
+        dimension: int | None = None,
+        skip_refused: bool = False,
+        progress: Progress | None = None,
+    ) -> Reembedded:
+        """Make a space's vectors anew from the stored text with another model, while the old ones go on answering.
+
+        At the end the space's name means the new vectors; the old are kept (`kept_as`), and `switch_back` brings them
+        back. It is a job of the server, which this call follows; the same call goes on where an interrupted one stopped.
+        Raises InvalidInput, Conflict, EmbeddingFailed when texts were refused (unless `skip_refused`), Unavailable when
+        the job was cancelled.
+        """
+        start = functools.partial(
+            requests.reembed,
+            self.name,
+            vectorizer=vectorizer,
+            model=model,
+            base_url=base_url,
+            dimension=dimension,
+            skip_refused=skip_refused,
+        )
+        return follow(self.name, space, start, progress, self._sender.send)
+
+    def switch_back(
+        self,
+        space: str | None = None,
+        *,
+        to: str | None = None,
+        skip_refused: bool = False,
+        progress: Progress | None = None,
+    ) -> Reembedded:
+        """Undo a reembed: the name goes back to the space kept last, or to the one named, the newer one is kept.
+
+        What was imported since is embedded by the old model first. Raises what `reembed` does.
+        """
+        start = functools.partial(requests.switch_back, self.name, to=to, skip_refused=skip_refused)
+        return follow(self.name, space, start, progress, self._sender.send)
 
     def import_objects(
         self,
@@ -134,6 +184,9 @@ class AsyncRemoteCollection:
     update = _async_method(requests.update)
     add_property = _async_method(requests.add_property)
     add_vector_space = _async_method(requests.add_vector_space)
+    drop_vector_space = _async_method(requests.drop_vector_space)
+    reembed_job = _async_method(requests.reembed_job)
+    cancel_reembed = _async_method(requests.cancel_reembed)
     insert = _async_method(requests.insert)
     upsert = _async_method(requests.upsert)
     replace = _async_method(requests.replace)
@@ -147,6 +200,41 @@ class AsyncRemoteCollection:
     near_object = _async_method(requests.near_object)
     keyword = _async_method(requests.keyword)
     hybrid = _async_method(requests.hybrid)
+
+    async def reembed(
+        self,
+        space: str | None = None,
+        *,
+        vectorizer: Vectorizer | None = None,
+        model: str | None = None,
+        base_url: str | None = None,
+        dimension: int | None = None,
+        skip_refused: bool = False,
+        progress: Progress | None = None,
+    ) -> Reembedded:
+        """Make a space's vectors anew with another model; see RemoteCollection's method."""
+        start = functools.partial(
+            requests.reembed,
+            self.name,
+            vectorizer=vectorizer,
+            model=model,
+            base_url=base_url,
+            dimension=dimension,
+            skip_refused=skip_refused,
+        )
+        return await follow_async(self.name, space, start, progress, self._sender.send)
+
+    async def switch_back(
+        self,
+        space: str | None = None,
+        *,
+        to: str | None = None,
+        skip_refused: bool = False,
+        progress: Progress | None = None,
+    ) -> Reembedded:
+        """Undo a reembed; see RemoteCollection's method."""
+        start = functools.partial(requests.switch_back, self.name, to=to, skip_refused=skip_refused)
+        return await follow_async(self.name, space, start, progress, self._sender.send)
 
     async def import_objects(
         self,
@@ -186,11 +274,12 @@ class Client:
         *,
         timeout: float = 60.0,
         api_key: str | None = None,
+        headers: Mapping[str, str] | None = None,
         transport: httpx.BaseTransport | None = None,
         retry: Retry | None = None,
     ) -> Client:
         """A client of the server at `url`, which is asked for its version. Raises ConnectionFailed, UnexpectedAnswer."""
-        client = cls(Sender(url, timeout=timeout, api_key=api_key, transport=transport, retry=retry))
+        client = cls(Sender(url, timeout=timeout, api_key=api_key, headers=headers, transport=transport, retry=retry))
         try:
             client._sender.send(requests.server_version(), retry=_AT_ONCE)
         except BaseException:
@@ -207,6 +296,7 @@ class Client:
         vector_spaces: Sequence[VectorSpace] | None = None,
         keyword: KeywordOptions | None = None,
         auto_schema: bool = True,
+        credentials: Credentials | None = None,
     ) -> RemoteCollection:
         """Make a collection; without `vector_spaces` it has one, filled by the bundled model. Raises CollectionExists."""
         call = requests.create_collection(
@@ -217,11 +307,13 @@ class Client:
             keyword=keyword,
             auto_schema=auto_schema,
         )
-        return RemoteCollection(self._sender.send(call).config.name, self._sender)
+        sender = self._sender.bound(credentials)
+        return RemoteCollection(sender.send(call).config.name, sender)
 
-    def collection(self, name: str) -> RemoteCollection:
-        """The handle of a collection. Raises CollectionNotFound."""
-        return RemoteCollection(self._sender.send(requests.describe(name)).config.name, self._sender)
+    def collection(self, name: str, *, credentials: Credentials | None = None) -> RemoteCollection:
+        """The handle of a collection; `credentials` go with its requests, for model services. Raises CollectionNotFound."""
+        sender = self._sender.bound(credentials)
+        return RemoteCollection(sender.send(requests.describe(name)).config.name, sender)
 
     def list_collections(self) -> tuple[CollectionInfo, ...]:
         """Every collection, by name."""
@@ -262,11 +354,14 @@ class AsyncClient:
         *,
         timeout: float = 60.0,
         api_key: str | None = None,
+        headers: Mapping[str, str] | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         retry: Retry | None = None,
     ) -> AsyncClient:
         """A client of the server at `url`, which is asked for its version. Raises ConnectionFailed, UnexpectedAnswer."""
-        client = cls(AsyncSender(url, timeout=timeout, api_key=api_key, transport=transport, retry=retry))
+        client = cls(
+            AsyncSender(url, timeout=timeout, api_key=api_key, headers=headers, transport=transport, retry=retry)
+        )
         try:
             await client._sender.send(requests.server_version(), retry=_AT_ONCE)
         except BaseException:
@@ -283,6 +378,7 @@ class AsyncClient:
         vector_spaces: Sequence[VectorSpace] | None = None,
         keyword: KeywordOptions | None = None,
         auto_schema: bool = True,
+        credentials: Credentials | None = None,
     ) -> AsyncRemoteCollection:
         """Make a collection; without `vector_spaces` it has one, filled by the bundled model. Raises CollectionExists."""
         call = requests.create_collection(
@@ -293,11 +389,13 @@ class AsyncClient:
             keyword=keyword,
             auto_schema=auto_schema,
         )
-        return AsyncRemoteCollection((await self._sender.send(call)).config.name, self._sender)
+        sender = self._sender.bound(credentials)
+        return AsyncRemoteCollection((await sender.send(call)).config.name, sender)
 
-    async def collection(self, name: str) -> AsyncRemoteCollection:
-        """The handle of a collection. Raises CollectionNotFound."""
-        return AsyncRemoteCollection((await self._sender.send(requests.describe(name))).config.name, self._sender)
+    async def collection(self, name: str, *, credentials: Credentials | None = None) -> AsyncRemoteCollection:
+        """The handle of a collection; `credentials` go with its requests, for model services. Raises CollectionNotFound."""
+        sender = self._sender.bound(credentials)
+        return AsyncRemoteCollection((await sender.send(requests.describe(name))).config.name, sender)
 
     async def list_collections(self) -> tuple[CollectionInfo, ...]:
         """Every collection, by name."""

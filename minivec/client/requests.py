@@ -24,10 +24,11 @@ from minivec.client.wire import (
 from minivec.errors import MinivecError, ObjectNotFound, by_code
 from minivec.types.answer import Answer
 from minivec.types.codec import to_plain
-from minivec.types.collection import CollectionConfig, CollectionInfo, KeywordOptions, Property, VectorSpace
+from minivec.types.collection import CollectionConfig, CollectionInfo, KeywordOptions, Property, Vectorizer, VectorSpace
 from minivec.types.filter import Filter, filter_to_plain
 from minivec.types.object import DeleteReport, ObjectPage, Outcome, StoredObject, Vector
-from minivec.types.query import Fusion
+from minivec.types.query import Fusion, Rerank
+from minivec.types.reembed import ReembedJob
 
 _read_info = reads(CollectionInfo)
 _read_outcome = reads(Outcome)
@@ -116,6 +117,48 @@ def add_vector_space(name: str, space: VectorSpace) -> Call[CollectionConfig]:
     return Call(method="POST", path=path, body=encode(to_plain(space)), read=_read_config, repeatable=False)
 
 
+def drop_vector_space(name: str, space: str) -> Call[CollectionConfig]:
+    """Delete a vector space with its vectors and its index. Not repeatable: the second time it is not there."""
+    path = path_of("collections", name, "vector-spaces", space)
+    return Call(method="DELETE", path=path, read=_read_config, repeatable=False)
+
+
+def reembed(
+    name: str,
+    space: str,
+    *,
+    vectorizer: Vectorizer | None = None,
+    model: str | None = None,
+    base_url: str | None = None,
+    dimension: int | None = None,
+    skip_refused: bool = False,
+) -> Call[ReembedJob]:
+    """Start to make a space's vectors anew with another model; None leaves a choice as it is."""
+    choice = {"vectorizer": vectorizer, "model": model, "base_url": base_url, "dimension": dimension}
+    body = encode({**choice, "skip_refused": skip_refused})
+    path = path_of("collections", name, "vector-spaces", space, "reembed")
+    return Call(method="POST", path=path, body=body, read=reads(ReembedJob), repeatable=False)
+
+
+def switch_back(name: str, space: str, *, to: str | None = None, skip_refused: bool = False) -> Call[ReembedJob]:
+    """Start to give a space's name back to the vectors kept last, or to those of the space `to`."""
+    body = encode({"to": to, "skip_refused": skip_refused})
+    path = path_of("collections", name, "vector-spaces", space, "switch-back")
+    return Call(method="POST", path=path, body=body, read=reads(ReembedJob), repeatable=False)
+
+
+def reembed_job(name: str, space: str) -> Call[ReembedJob]:
+    """How far the reembed of a space is, or how it ended. Raises NotFound when the server knows of none."""
+    path = path_of("collections", name, "vector-spaces", space, "reembed")
+    return Call(method="GET", path=path, read=reads(ReembedJob))
+
+
+def cancel_reembed(name: str, space: str) -> Call[ReembedJob]:
+    """Let the reembed of a space end after its batch; what is done stays done. Raises NotFound when there is none."""
+    path = path_of("collections", name, "vector-spaces", space, "reembed")
+    return Call(method="DELETE", path=path, read=reads(ReembedJob))
+
+
 def insert(
     name: str, properties: Mapping[str, Any], *, uuid: str | None = None, vectors: Mapping[str, Vector] | None = None
 ) -> Call[Outcome]:
@@ -202,10 +245,11 @@ def near_text(
     offset: int = 0,
     properties: Sequence[str] | None = None,
     vectors: Sequence[str] = (),
+    rerank: Rerank | None = None,
 ) -> Call[Answer]:
     """Objects whose vectors are near that of the text, embedded by the space's own model as a query."""
     near = {"text": text, "space": space, "distance": distance, "certainty": certainty}
-    return _search(name, "near-text", near, _paging(limit, offset, properties, vectors))
+    return _search(name, "near-text", near, _paging(limit, offset, properties, vectors), rerank)
 
 
 def near_vector(
@@ -219,10 +263,11 @@ def near_vector(
     offset: int = 0,
     properties: Sequence[str] | None = None,
     vectors: Sequence[str] = (),
+    rerank: Rerank | None = None,
 ) -> Call[Answer]:
     """Objects whose vectors are near this one."""
     near = {"vector": vector, "space": space, "distance": distance, "certainty": certainty}
-    return _search(name, "near-vector", near, _paging(limit, offset, properties, vectors))
+    return _search(name, "near-vector", near, _paging(limit, offset, properties, vectors), rerank)
 
 
 def near_object(
@@ -236,10 +281,11 @@ def near_object(
     offset: int = 0,
     properties: Sequence[str] | None = None,
     vectors: Sequence[str] = (),
+    rerank: Rerank | None = None,
 ) -> Call[Answer]:
     """Objects whose vectors are near the stored vector of this one; the object itself comes first."""
     near = {"uuid": uuid, "space": space, "distance": distance, "certainty": certainty}
-    return _search(name, "near-object", near, _paging(limit, offset, properties, vectors))
+    return _search(name, "near-object", near, _paging(limit, offset, properties, vectors), rerank)
 
 
 def keyword(
@@ -251,10 +297,11 @@ def keyword(
     offset: int = 0,
     properties: Sequence[str] | None = None,
     vectors: Sequence[str] = (),
+    rerank: Rerank | None = None,
 ) -> Call[Answer]:
     """BM25F over text properties; one may carry a boost: `title^2`. None means every searchable property."""
     words = {"text": text, "query_properties": query_properties}
-    return _search(name, "keyword", words, _paging(limit, offset, properties, vectors))
+    return _search(name, "keyword", words, _paging(limit, offset, properties, vectors), rerank)
 
 
 def hybrid(
@@ -271,6 +318,7 @@ def hybrid(
     offset: int = 0,
     properties: Sequence[str] | None = None,
     vectors: Sequence[str] = (),
+    rerank: Rerank | None = None,
 ) -> Call[Answer]:
     """Keyword and vector search fused. `alpha` is the weight of the vector leg: 0 only words, 1 only vectors."""
     both = {
@@ -282,7 +330,7 @@ def hybrid(
         "query_properties": query_properties,
         "max_vector_distance": max_vector_distance,
     }
-    return _search(name, "hybrid", both, _paging(limit, offset, properties, vectors))
+    return _search(name, "hybrid", both, _paging(limit, offset, properties, vectors), rerank)
 
 
 def import_batch(
@@ -361,7 +409,9 @@ def _paging(limit: int, offset: int, properties: Sequence[str] | None, vectors: 
     return paging if properties is None else paging | {"properties": list(properties)}
 
 
-def _search(name: str, kind: str, arguments: Mapping[str, Any], paging: Mapping[str, Any]) -> Call[Answer]:
-    given = {key: value for key, value in arguments.items() if value is not None}
+def _search(
+    name: str, kind: str, arguments: Mapping[str, Any], paging: Mapping[str, Any], rerank: Rerank | None
+) -> Call[Answer]:
+    given = {key: value for key, value in {**arguments, "rerank": rerank}.items() if value is not None}
     path = path_of("collections", name, "search", kind)
     return Call(method="POST", path=path, body=encode({**given, **paging}), read=reads(Answer))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import ipaddress
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from itertools import count
 from typing import Any, TypeVar
 
@@ -14,8 +15,10 @@ import httpx
 from minivec.client.retry import Retry, as_minivec
 from minivec.client.wire import Call, Reply
 from minivec.errors import Closed, InvalidInput, MinivecError
+from minivec.types.credentials import Credentials
 
 T = TypeVar("T")
+S = TypeVar("S", "Sender", "AsyncSender")
 
 _FAILURES = (httpx.HTTPError, httpx.InvalidURL, MinivecError)
 
@@ -29,6 +32,7 @@ class Sender:
         *,
         timeout: float = 60.0,
         api_key: str | None = None,
+        headers: Mapping[str, str] | None = None,
         transport: httpx.BaseTransport | None = None,
         retry: Retry | None = None,
         sleep: Callable[[float], None] = time.sleep,
@@ -37,13 +41,18 @@ class Sender:
         self._timeout = timeout
         self._retry = retry or Retry()
         self._sleep = sleep
-        self._http = httpx.Client(transport=transport, **_options(url, timeout, api_key))
+        self._brought: dict[str, str] = {}
+        self._http = httpx.Client(transport=transport, **_options(url, timeout, api_key, headers or {}))
+
+    def bound(self, credentials: Credentials | None) -> Sender:
+        """The same connections, but what is sent through it carries the caller's keys for model services."""
+        return self if credentials is None else _bound(self, credentials)
 
     def send(self, call: Call[T], *, retry: Retry | None = None) -> T:
         """The answer to a call. Raises the server's error, ConnectionFailed, UnexpectedAnswer, Closed."""
         for attempt in count(1):
             try:
-                response = self._http.request(**_request(self._http, call))
+                response = self._http.request(**_request(self._http, call, self._brought))
                 return call.read(_reply(response))
             except _FAILURES as failure:
                 pause = (retry or self._retry).pause(call, attempt, failure)
@@ -66,6 +75,7 @@ class AsyncSender:
         *,
         timeout: float = 60.0,
         api_key: str | None = None,
+        headers: Mapping[str, str] | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         retry: Retry | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -74,13 +84,18 @@ class AsyncSender:
         self._timeout = timeout
         self._retry = retry or Retry()
         self._sleep = sleep
-        self._http = httpx.AsyncClient(transport=transport, **_options(url, timeout, api_key))
+        self._brought: dict[str, str] = {}
+        self._http = httpx.AsyncClient(transport=transport, **_options(url, timeout, api_key, headers or {}))
+
+    def bound(self, credentials: Credentials | None) -> AsyncSender:
+        """The same connections, but what is sent through it carries the caller's keys for model services."""
+        return self if credentials is None else _bound(self, credentials)
 
     async def send(self, call: Call[T], *, retry: Retry | None = None) -> T:
         """The answer to a call. Raises the server's error, ConnectionFailed, UnexpectedAnswer, Closed."""
         for attempt in count(1):
             try:
-                response = await self._http.request(**_request(self._http, call))
+                response = await self._http.request(**_request(self._http, call, self._brought))
                 return call.read(_reply(response))
             except _FAILURES as failure:
                 pause = (retry or self._retry).pause(call, attempt, failure)
@@ -94,11 +109,11 @@ class AsyncSender:
         await self._http.aclose()
 
 
-def _options(url: str, timeout: float, api_key: str | None) -> dict[str, Any]:
+def _options(url: str, timeout: float, api_key: str | None, more: Mapping[str, str]) -> dict[str, Any]:
     host = _host(url)
     if not timeout > 0:
         raise InvalidInput(f"{timeout!r} is no time limit.", field="timeout", hint="Give seconds, more than 0.")
-    headers = {"Accept": "application/json"}
+    headers = {"Accept": "application/json", **{name: _header(name, value) for name, value in more.items()}}
     if api_key:
         if not (api_key.isascii() and api_key.isprintable()):
             raise InvalidInput(
@@ -113,6 +128,14 @@ def _options(url: str, timeout: float, api_key: str | None) -> dict[str, Any]:
             host
         ),  # a proxy named in the environment cannot reach this machine's loopback
     }
+
+
+def _header(name: str, value: str) -> str:
+    if not (isinstance(value, str) and value.isascii() and value.isprintable()):
+        raise InvalidInput(
+            f"The value of the header {name} cannot be sent.", field="headers", hint="Use printable ASCII characters."
+        )
+    return value
 
 
 def _host(url: str) -> str:
@@ -138,10 +161,23 @@ def _is_this_machine(host: str) -> bool:
         return False
 
 
-def _request(http: httpx.Client | httpx.AsyncClient, call: Call[Any]) -> dict[str, Any]:
+def _bound(sender: S, credentials: Credentials) -> S:
+    other = copy.copy(sender)
+    brought = {
+        "X-NVIDIA-Api-Key": credentials.nvidia_api_key,
+        "X-NVIDIA-BaseURL": credentials.nvidia_base_url,
+        "X-OpenAI-Api-Key": credentials.openai_api_key,
+    }
+    other._brought = {name: _header(name, value) for name, value in brought.items() if value}
+    return other
+
+
+def _request(http: httpx.Client | httpx.AsyncClient, call: Call[Any], brought: Mapping[str, str]) -> dict[str, Any]:
     if http.is_closed:
         raise Closed("The client is closed.", hint="Connect again; inside `with` it is closed at the end.")
-    headers = {} if call.body is None else {"Content-Type": "application/json"}
+    headers = dict(brought)
+    if call.body is not None:
+        headers["Content-Type"] = "application/json"
     return {
         "method": call.method,
         "url": call.path,

@@ -149,6 +149,14 @@ class Following:
         """Let a catch-up that is under way end in Closed after its step, as the owner is closing."""
         self._stopped = True
 
+    def discard(self) -> None:
+        """Stop for good and delete the snapshot, as what it follows was dropped."""
+        with self._saving:
+            self._stopped = True
+            path, self._path = self._path, None
+            if path is not None and not self._read_only:
+                path.unlink(missing_ok=True)
+
     def reading(self) -> AbstractContextManager[None]:
         """Hold off updates while a search runs. Not reentrant."""
         return self._contents.shared()

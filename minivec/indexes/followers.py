@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from minivec.errors import VectorSpaceNotFound
@@ -22,6 +23,7 @@ class Followers:
         self._folder = folder
         self._read_only = read_only
         self._lock = threading.Lock()
+        self._defining = threading.Lock()
         self.keyword = KeywordIndex(config.properties, config.keyword)
         self._words = self._following(self.keyword, "keyword")
         self._spaces: dict[str, tuple[VectorFollower, Following]] = {}
@@ -42,23 +44,29 @@ class Followers:
         """The keyword index and its place in the log."""
         return self.keyword, self._words
 
-    def space(self, name: str) -> tuple[VectorFollower, Following]:
-        """A vector space's index and its place in the log. Raises VectorSpaceNotFound."""
+    def space(self, space: VectorSpace) -> tuple[VectorFollower, Following]:
+        """The index of a vector space and its place in the log. Raises VectorSpaceNotFound."""
         with self._lock:
-            if name not in self._spaces:
-                raise VectorSpaceNotFound(f"There is no vector space {name!r}.", field="space")
-            return self._spaces[name]
+            if space.key not in self._spaces:
+                raise VectorSpaceNotFound(f"There is no vector space {space.name!r}.", field="space")
+            return self._spaces[space.key]
 
-    def follow_definition(self, config: CollectionConfig) -> None:
-        """Take in properties, spaces and dimensions that the definition has gained."""
-        self.keyword_properties(config.properties)
-        for space in config.vector_spaces:
-            with self._lock:
-                known = self._spaces.get(space.name)
-            if known is None:
-                self._add(space)[1].open(new=True)
-            else:
-                known[0].space = space
+    def follow_definition(self, read: Callable[[], CollectionConfig]) -> None:
+        """Take in properties, spaces, dimensions and names that the definition has gained; let go of dropped spaces.
+
+        The definition is read while nobody else follows one, so that an older one never undoes a newer one.
+        """
+        with self._defining:
+            config = read()
+            self.keyword_properties(config.properties)
+            for space in config.vector_spaces:
+                with self._lock:
+                    known = self._spaces.get(space.key)
+                if known is None:
+                    self._add(space)[1].open(new=True)
+                else:
+                    known[0].space = space
+            self._let_go({space.key for space in config.vector_spaces})
 
     def keyword_properties(self, properties: tuple[Property, ...]) -> None:
         """Add what the keyword index does not know yet, with no search or update under way."""
@@ -79,8 +87,11 @@ class Followers:
         return all(following.ready(target) for following in self)
 
     def states(self) -> tuple[IndexState, ...]:
-        """How far each follower is, for people."""
-        return tuple(following.state() for following in self)
+        """How far each follower is, for people, who know a space by its name."""
+        with self._lock:
+            names = {follower.name: f"vector:{follower.space.name}" for follower, _ in self._spaces.values()}
+        states = (following.state() for following in self)
+        return tuple(replace(state, name=names.get(state.name, state.name)) for state in states)
 
     def save(self) -> dict[str, Cursor]:
         """Write a snapshot of each follower that has one; the cursors that are now safe on disk."""
@@ -88,10 +99,16 @@ class Followers:
 
     def _add(self, space: VectorSpace) -> tuple[VectorFollower, Following]:
         follower = VectorFollower(space)
-        pair = (follower, self._following(follower, f"vector-{space.name}"))
+        pair = (follower, self._following(follower, f"vector-{space.key}"))
         with self._lock:
-            self._spaces[space.name] = pair
+            self._spaces[space.key] = pair
         return pair
+
+    def _let_go(self, keys: set[str]) -> None:
+        with self._lock:
+            gone = [self._spaces.pop(key) for key in self._spaces.keys() - keys]
+        for _, following in gone:
+            following.discard()
 
     def _following(self, follower: Follower, file: str) -> Following:
         path = None if self._folder is None else self._folder / f"{file}.snapshot"

@@ -22,7 +22,7 @@ _DIMENSION_BYTES = 4
 class VectorFollower:
     """The index of one space; it comes into being with the first vector, or with the dimension when that is known.
 
-    `space` may be replaced by the same definition with its dimension filled in.
+    `space` may be replaced by the same definition with its dimension filled in, or under another name with the same key.
     """
 
     def __init__(self, space: VectorSpace) -> None:
@@ -34,7 +34,7 @@ class VectorFollower:
     @property
     def name(self) -> str:
         """The name of its position in the truth."""
-        return f"vector:{self.space.name}"
+        return f"vector:{self.space.key}"
 
     @property
     def kind(self) -> str:
@@ -70,7 +70,7 @@ class VectorFollower:
 
     def insert(self, doc_ids: Sequence[int], feed: Feed) -> None:
         """Add the stored vectors of these documents; those without one in this space are left out."""
-        ids, vectors = feed.vectors(self.space.name, doc_ids)
+        ids, vectors = feed.vectors(self.space.key, doc_ids)
         if not len(ids):
             return
         if self._index is None:

@@ -133,9 +133,10 @@ def as_draft(item: Draft | Mapping[str, Any], config: CollectionConfig) -> Draft
 
 def only_space(config: CollectionConfig) -> VectorSpace:
     """The collection's only vector space. Raises InvalidInput when there are none or several."""
+    spaces = config.chosen_spaces
+    if len(spaces) == 1:
+        return spaces[0]
     names = [space.name for space in config.vector_spaces]
-    if len(names) == 1:
-        return config.vector_spaces[0]
     if not names:
         raise InvalidInput(f"Collection {config.name!r} has no vector space.", field="space", hint="Add one first.")
     raise InvalidInput(

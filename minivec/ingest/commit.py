@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -13,7 +13,7 @@ from minivec.errors import MinivecError, VersionConflict
 from minivec.ingest.compare import Prepared, content_hash
 from minivec.shard import Shard
 from minivec.storage.objects import Write, Written, write_objects
-from minivec.types.collection import CollectionConfig
+from minivec.types.collection import CollectionConfig, VectorSpace
 from minivec.types.object import ImportMode
 
 _WRITE_MODES: dict[ImportMode, Literal["upsert", "insert", "replace"]] = {
@@ -35,7 +35,8 @@ def commit(
 
     Raises DefinitionChanged, CommitUnknown, StorageFull, Busy, ReadOnly, Closed.
     """
-    writes = [_as_write(one, mode) for one in prepared]
+    keys = {space.name: space.key for space in config.vector_spaces}
+    writes = [_as_write(one, mode, keys) for one in prepared]
 
     def work(connection: Connection) -> list[Written | MinivecError]:
         shard.truth.change_config(lambda current: _grown(current, config), connection)
@@ -57,7 +58,7 @@ def _grown(current: CollectionConfig, checked: CollectionConfig) -> CollectionCo
             current = current.with_properties((prop,))
         elif known != prop:
             raise DefinitionChanged
-    if [space.name for space in current.vector_spaces] != [space.name for space in checked.vector_spaces]:
+    if _without_dimensions(current) != _without_dimensions(checked):
         raise DefinitionChanged
     for space in checked.vector_spaces:
         known_space = current.space_named(space.name)
@@ -68,13 +69,17 @@ def _grown(current: CollectionConfig, checked: CollectionConfig) -> CollectionCo
     return current
 
 
-def _as_write(one: Prepared, mode: ImportMode) -> Write:
+def _without_dimensions(config: CollectionConfig) -> list[VectorSpace]:
+    return [replace(space, dimension=None) for space in config.vector_spaces]
+
+
+def _as_write(one: Prepared, mode: ImportMode, keys: Mapping[str, str]) -> Write:
     document = one.document
     return Write(
         uuid=one.uuid,
         properties=document,
         content_hash=content_hash(document),
-        vectors=one.vectors,
+        vectors={keys[name]: row for name, row in one.vectors.items()},
         mode=_WRITE_MODES[mode],
         expected_version=one.expected_version,
     )

@@ -16,7 +16,7 @@ from minivec.ingest.check import Checked
 from minivec.ingest.text import text_of
 from minivec.storage.objects import VectorRow
 from minivec.storage.reading import Row, get_by_uuid
-from minivec.storage.vectors import vector_rows
+from minivec.storage.spaces import rows_by_space
 from minivec.types.collection import CollectionConfig
 from minivec.types.object import ImportMode
 
@@ -49,7 +49,7 @@ def compare(
 ) -> tuple[list[Prepared], list[tuple[int, MinivecError]]]:
     """Prepare every object against the one stored under its uuid; refuse what the mode does not allow."""
     rows = get_by_uuid(connection, [one.uuid for one in checked])
-    stored = vector_rows(connection, [row.doc_id for row in rows.values()], [s.name for s in config.vector_spaces])
+    stored = rows_by_space(connection, [row.doc_id for row in rows.values()], config.vector_spaces)
     prepared: list[Prepared] = []
     refused: list[tuple[int, MinivecError]] = []
     for one in checked:
@@ -94,7 +94,7 @@ def _changed(
         if kept is None or space.name in prepared.vectors:
             continue
         same_text = text_of(space, config, old) == text_of(space, config, properties)
-        if same_text if space.vectorizer == "local" else merging:
+        if same_text if space.vectorizer != "none" else merging:
             prepared.vectors[space.name] = kept
     prepared.texts = _texts(prepared, config)
     prepared.unchanged = not prepared.texts and old == properties and _same_vectors(prepared.vectors, stored)
@@ -112,7 +112,7 @@ def _given(one: Checked) -> dict[str, VectorRow]:
 def _texts(prepared: Prepared, config: CollectionConfig) -> dict[str, str]:
     wanted = {}
     for space in config.vector_spaces:
-        if space.vectorizer == "local" and space.name not in prepared.vectors:
+        if space.embeds and space.name not in prepared.vectors:
             text = text_of(space, config, prepared.properties)
             if text:
                 wanted[space.name] = text

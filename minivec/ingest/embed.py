@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from minivec.errors import MinivecError
 from minivec.ingest.compare import Prepared
@@ -15,14 +16,27 @@ from minivec.vectorizer import Vectorizers
 Failures = list[tuple[int, MinivecError]]
 
 
-def embed(prepared: Sequence[Prepared], config: CollectionConfig, vectorizers: Vectorizers) -> Failures:
-    """Fill in the missing vectors of all objects, space by space. Returns the objects that got none and why."""
+def embed(
+    prepared: Sequence[Prepared], config: CollectionConfig, vectorizers: Vectorizers
+) -> tuple[Failures, CollectionConfig]:
+    """Fill in the missing vectors of all objects, space by space.
+
+    Returns the objects that got none and why, and the definition with the dimensions that the first vectors taught.
+    """
     failed: dict[int, MinivecError] = {}
     for space in config.vector_spaces:
         waiting = [one for one in prepared if space.name in one.texts and one.index not in failed]
         if waiting:
             failed.update(_embed_space(space, waiting, vectorizers))
-    return list(failed.items())
+        made = next((one.vectors[space.name] for one in waiting if space.name in one.vectors), None)
+        if made is not None:
+            config = config.with_space(with_dimension(space, made))
+    return list(failed.items()), config
+
+
+def with_dimension(space: VectorSpace, row: VectorRow) -> VectorSpace:
+    """The space with its dimension filled in from one of its vectors, where it was not known."""
+    return space if space.dimension is not None else replace(space, dimension=len(row.vector))
 
 
 def token_notes(one: Prepared) -> tuple[TokenNote, ...]:

@@ -61,7 +61,8 @@ class Ingest:
         """Compare, embed and commit objects of different uuids; returns the indexes that lost a race."""
         with self.shard.truth.read() as connection:
             prepared, refused = compare(connection, checked, self.mode, config)
-        refused += embed(prepared, config, self.vectorizers)
+        failed, config = embed(prepared, config, self.vectorizers)
+        refused += failed
         for index, error in refused:
             self._refuse(index, error)
         gone = {index for index, _ in refused}

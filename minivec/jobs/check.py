@@ -84,7 +84,7 @@ def _problems(truth: Truth) -> Iterator[str]:
     with truth.read() as connection:
         rows = connection.execute(text("PRAGMA integrity_check")).scalars().all()
         yield from (f"SQLite: {row}" for row in rows if row != "ok")
-    spaces = [space.name for space in truth.config.vector_spaces]
+    spaces = [space.key for space in truth.config.vector_spaces]
     last = 0
     while True:
         with truth.read() as connection:

@@ -10,7 +10,7 @@ import orjson
 from minivec.search.fuse import Ranked
 from minivec.shard import Shard
 from minivec.storage.reading import Row, get_objects
-from minivec.storage.vectors import vector_rows
+from minivec.storage.spaces import rows_by_space
 from minivec.types.answer import Hit
 from minivec.types.collection import VectorSpace
 from minivec.types.object import Vector
@@ -26,7 +26,8 @@ def hits(shard: Shard, ranking: Sequence[Ranked], paging: Paging, space: VectorS
     doc_ids = [one.doc_id for one in page]
     with shard.truth.read() as connection:
         rows = get_objects(connection, doc_ids)
-        vectors = vector_rows(connection, doc_ids, paging.vectors) if paging.vectors else {}
+        wanted = [space for name in paging.vectors if (space := shard.truth.config.space_named(name))]
+        vectors = rows_by_space(connection, doc_ids, wanted)
     if len(rows) < len(set(doc_ids)):
         return None
     return [

@@ -51,7 +51,7 @@ def query_vector(query: Query, space: VectorSpace, shard: Shard, vectorizers: Ve
 
 def nearest(shard: Shard, space: VectorSpace, vector: Vectors, steps: Steps) -> tuple[list[Candidate], PlanLeg]:
     """The documents nearest to the vector within the cut-off, nearest first, and how they were found."""
-    follower, following = shard.followers.space(space.name)
+    follower, following = shard.follower_of(space)
     depth = steps.depth * (space.binary.oversampling if follower.rescored else 1)
     found = _search_index(shard, follower, following, vector, depth)
     if found is None:
@@ -141,12 +141,12 @@ def _as_candidates(space: VectorSpace, ids: Ids, values: Vectors) -> list[Candid
 
 def _scan(shard: Shard, space: VectorSpace, vector: Vectors, k: int) -> tuple[Ids, Vectors]:
     with shard.truth.read() as connection:
-        return scan(scan_vectors(connection, space.name, _SCAN_BLOCK), vector, k, space.distance)
+        return scan(scan_vectors(connection, space.key, _SCAN_BLOCK), vector, k, space.distance)
 
 
 def _rescore(shard: Shard, space: VectorSpace, vector: Vectors, ids: Ids, k: int) -> tuple[Ids, Vectors]:
     with shard.truth.read() as connection:
-        ids, matrix = vectors_of(connection, space.name, ids.tolist())
+        ids, matrix = vectors_of(connection, space.key, ids.tolist())
     if not len(ids):
         return ids, np.empty(0, np.float32)
     values = distances(vector, matrix, space.distance)
@@ -159,7 +159,7 @@ def _stored_vector(uuid: str, space: VectorSpace, shard: Shard) -> NDArray[np.fl
         found = doc_ids(connection, [uuid])
         if uuid not in found:
             raise ObjectNotFound(f"There is no object {uuid}.", field="uuid")
-        _, matrix = vectors_of(connection, space.name, [found[uuid]])
+        _, matrix = vectors_of(connection, space.key, [found[uuid]])
     if not len(matrix):
         raise InvalidInput(
             f"Object {uuid} has no vector in space {space.name!r}.",

@@ -1,4 +1,4 @@
-"""The way out: plan, candidates, fuse, answer."""
+"""The way out: plan, candidates, fuse, answer, and where it is wished for, rerank."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from minivec.search.answer import hits
 from minivec.search.candidates import nearest, query_vector, with_words
 from minivec.search.fuse import FORMULAS, Candidate, Leg, Ranked, alone, fuse
 from minivec.search.plan import Steps, plan
+from minivec.search.rerank import check_rerank, reranked, widened
 from minivec.search.stopwatch import Stopwatch
 from minivec.shard import Shard
 from minivec.types.answer import Answer, Plan, PlanLeg
@@ -18,10 +19,22 @@ _ATTEMPTS = 3  # with writers at work; then once more while they wait
 
 
 def search(shard: Shard, query: Query, vectorizers: Vectorizers) -> Answer:
-    """Answer a query. Raises InvalidInput, LimitExceeded, NotFound errors, and what the embedder raises."""
+    """Answer a query. Raises InvalidInput, LimitExceeded, NotFound errors, and what embedder and reranker raise."""
     watch = Stopwatch()
     with watch.stage("plan"):
         steps = plan(query, shard.truth.config)
+        reranking = check_rerank(query, shard.truth.config)
+    if reranking is None:
+        return _first_stage(shard, query, steps, vectorizers, watch)
+    with watch.stage("rerank"):
+        reranker = vectorizers.reranker(reranking.wish)
+    wide = widened(query, reranking)
+    answer = _first_stage(shard, wide, plan(wide, shard.truth.config), vectorizers, watch)
+    with watch.stage("rerank"):
+        return reranked(answer, reranking, reranker, query.paging)
+
+
+def _first_stage(shard: Shard, query: Query, steps: Steps, vectorizers: Vectorizers, watch: Stopwatch) -> Answer:
     vector = None
     if steps.space is not None:
         with watch.stage("embed"):

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from minivec.types.display import answer_html, answer_text
 from minivec.types.object import Vector
 
-Source = Literal["vector", "keyword"]
+Source = Literal["vector", "keyword", "rerank"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,9 +28,9 @@ class TermScore:
 class ScorePart:
     """One source's share of a score.
 
-    `raw` is the source's own number (a distance for vectors, BM25F for keywords), `rank` its place there from 0,
-    `normalised` that number brought to the scale of the fusion, and `contribution` = weight x normalised. The
-    contributions of a hit add up to its score.
+    `raw` is the source's own number (a distance for vectors, BM25F for keywords, a reranker's logit), `rank` its place
+    there from 0, `normalised` that number brought to the scale of the fusion, and `contribution` = weight x normalised.
+    The contributions of a hit add up to its score.
     """
 
     source: Source
@@ -44,8 +44,20 @@ class ScorePart:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class FirstStage:
+    """What a hit was before it was reranked: its score, its place from 0, and the parts that add up to that score."""
+
+    score: float
+    rank: int
+    parts: tuple[ScorePart, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Hit:
-    """One object found. `score`: more is better. `distance` and `certainty` where one vector search made the ranking."""
+    """One object found. `score`: more is better. `distance` and `certainty` where one vector search made the ranking.
+
+    A reranked hit's score is 1 / (1 + exp(-logit)), its only part the reranker's, and `first_stage` what it was before.
+    """
 
     uuid: str
     score: float
@@ -54,6 +66,7 @@ class Hit:
     certainty: float | None = None
     parts: tuple[ScorePart, ...] = ()
     vectors: Mapping[str, Vector] = field(default_factory=dict)
+    first_stage: FirstStage | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,12 +82,28 @@ class PlanLeg:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PlanRerank:
+    """The reranking: by which model, of how many candidates, reading which properties.
+
+    `unscored` of them stay last with score 0, the first for this `reason`; `first_formula` made the scores before it.
+    """
+
+    model: str
+    candidates: int
+    properties: tuple[str, ...]
+    first_formula: str
+    unscored: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
     """How the query was answered; the formula and its constants are named."""
 
     mode: str
     legs: tuple[PlanLeg, ...]
     formula: str
+    rerank: PlanRerank | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -52,6 +52,11 @@ def explain_text(answer: Answer, width: int = 120) -> str:
         how = "exact" if leg.exact else "approximate"
         why = f" ({leg.reason})" if leg.reason else ""
         lines.append(f"{leg.source} {leg.name}: {how} search of {leg.index}, {leg.candidates:,} candidates{why}")
+    if (step := answer.plan.rerank) is not None:
+        lost = f"; {step.unscored:,} of them not: {step.reason}" if step.unscored else ""
+        read = ", ".join(step.properties)
+        lines.append(f"rerank by {step.model}: {step.candidates:,} candidates, reading {read}{lost}")
+        lines.append(f"formula before it: {step.first_formula}")
     if answer.milliseconds:
         lines.append("time: " + ", ".join(f"{stage} {ms:.1f} ms" for stage, ms in answer.milliseconds.items()))
     for number, hit in enumerate(answer.hits, 1):
@@ -181,11 +186,20 @@ def _sum_of(hit: Hit) -> list[str]:
             where = f"{term.property}: {term.frequency} in {term.length} words, idf {term.idf:.3f}"
             lines.append(f"      {term.term!r} in {where} -> {term.contribution:.4f}")
     lines.append(f"   score {hit.score:.4f}")
-    return lines
+    return lines + _before(hit)
+
+
+def _before(hit: Hit) -> list[str]:
+    """What a reranked hit was in the first stage."""
+    if hit.first_stage is None:
+        return []
+    first = hit.first_stage
+    parts = [f"      {_part_text(part)}" for part in first.parts]
+    return [f"   before: place {first.rank + 1}, score {first.score:.4f}", *parts]
 
 
 def _part_text(part: ScorePart) -> str:
-    kind = "distance" if part.source == "vector" else "BM25F"
+    kind = {"vector": "distance", "keyword": "BM25F", "rerank": "logit"}[part.source]
     earned = f"{part.normalised:.4f} x weight {part.weight:g} = {part.contribution:.4f}"
     return f"{part.source} {part.name}: {kind} {part.raw:.4f}, place {part.rank + 1}, {earned}"
 
@@ -223,7 +237,8 @@ def _properties_of(config: CollectionConfig) -> str:
 def _spaces_of(config: CollectionConfig) -> list[str]:
     found = []
     for space in config.vector_spaces:
-        maker = space.model if space.vectorizer == "local" else "own vectors"
+        maker = "own vectors" if space.vectorizer == "none" else space.model
+        maker += f" at {space.base_url or space.vectorizer}" if space.vectorizer in ("nvidia", "openai") else ""
         size = f"{space.dimension} dimensions" if space.dimension else "dimension not known yet"
         found.append(f"{space.name}: {maker}, {size}, {space.distance}, {space.index}")
     return found

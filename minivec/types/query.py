@@ -8,6 +8,7 @@ from typing import Literal
 from minivec.types.object import Vector
 
 Fusion = Literal["relative-score", "ranked"]
+RerankService = Literal["local", "nvidia"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,6 +30,23 @@ class Cutoff:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Rerank:
+    """Let a model that reads query and passage together put the first `depth` candidates in order; others are not returned.
+
+    It reads the `properties` named, in this order (None: every text property), and `query` (None: the text searched for).
+    `service` "local" is a model of this machine; "nvidia" too if it has one of this name, else the NIM at `base_url`, or
+    NVIDIA's own service. A candidate it cannot score stays last, with score 0.
+    """
+
+    model: str
+    properties: tuple[str, ...] | None = None
+    query: str | None = None
+    depth: int = 100
+    service: RerankService = "local"
+    base_url: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class NearText:
     """Objects whose vectors are near that of the text, embedded by the space's own model as a query."""
 
@@ -36,6 +54,7 @@ class NearText:
     space: str | None = None
     cutoff: Cutoff = Cutoff()
     paging: Paging = Paging()
+    rerank: Rerank | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +65,7 @@ class NearVector:
     space: str | None = None
     cutoff: Cutoff = Cutoff()
     paging: Paging = Paging()
+    rerank: Rerank | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +76,7 @@ class NearObject:
     space: str | None = None
     cutoff: Cutoff = Cutoff()
     paging: Paging = Paging()
+    rerank: Rerank | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +86,7 @@ class Keyword:
     text: str
     query_properties: tuple[str, ...] | None = None
     paging: Paging = Paging()
+    rerank: Rerank | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,6 +104,7 @@ class Hybrid:
     query_properties: tuple[str, ...] | None = None
     max_vector_distance: float | None = None
     paging: Paging = Paging()
+    rerank: Rerank | None = None
 
 
 Query = NearText | NearVector | NearObject | Keyword | Hybrid

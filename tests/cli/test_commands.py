@@ -127,6 +127,22 @@ def test_a_search_prints_json(run, url, tmp_path):
     assert json.loads(out)["hits"][0]["properties"] == {"title": "蜂蜜"}
 
 
+def test_a_search_is_reranked(run, url, tmp_path):
+    run("import", "reranked", write(tmp_path / "a.jsonl", *GOOD), "--url", url, "--create")
+    asked = ("search", "reranked", "the sea", "--url", url)
+    wish = ("--rerank", "words", "--rerank-depth", 20, "--rerank-properties", "title", "--rerank-at", "local")
+    code, out, _ = run(*asked, *wish, "--json")
+    answer = json.loads(out)
+    assert code == 0 and answer["plan"]["rerank"]["properties"] == ["title"]
+    assert answer["hits"][0]["parts"][0]["raw"] == 2.0
+    code, out, _ = run(*asked, *wish, "--explain")
+    assert code == 0 and "rerank by words: 2 candidates, reading title" in out and "before: place" in out
+    code, _, err = run(*asked, "--rerank-depth", 5)
+    assert code == 2 and "belong to --rerank MODEL" in err
+    code, _, err = run(*asked, "--rerank", "words", "--rerank-depth", 5)
+    assert code == 1 and "only 5 candidates" in err
+
+
 def test_collections_are_listed(run, url, tmp_path):
     run("import", "listed", write(tmp_path / "a.jsonl", *GOOD), "--url", url, "--create")
     code, out, _ = run("collections", "--url", url)
@@ -170,3 +186,22 @@ def test_check_ends_with_1_and_names_what_is_damaged(run, tmp_path, fake_models)
     code, out, _ = run("check", "--data", data)
     assert code == 1
     assert "notes: " in out and "damaged" in out
+
+
+def test_a_space_is_made_anew_and_brought_back(run, url, tmp_path):
+    run("import", "reembedded", write(tmp_path / "a.jsonl", *GOOD), "--create", "--url", url)
+    code, out, err = run("reembed", "reembedded", "--model", "another", "--url", url)
+    assert (code, err) == (0, "")
+    assert "default: 2 vectors made in" in out
+    assert "the old ones are kept as default_before" in out
+    assert run("reembed", "reembedded", "--model", "another", "--url", url)[0] == 1
+    code, out, _ = run("reembed", "reembedded", "--space", "default", "--back", "--url", url)
+    assert (code, "0 vectors made" in out) == (0, True)
+    code, _, err = run("reembed", "reembedded", "--back", "--model", "x", "--url", url)
+    assert (code, "--back brings back" in err) == (2, True)
+
+
+def test_a_folder_can_be_reembedded_without_a_server(run, fake_models, tmp_path):
+    run("import", "notes", write(tmp_path / "a.jsonl", *GOOD), "--create", "--data", tmp_path / "data")
+    code, out, _ = run("reembed", "notes", "--model", "another", "--data", tmp_path / "data")
+    assert (code, "2 vectors made" in out) == (0, True)

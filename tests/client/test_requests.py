@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minivec import Property, VectorSpace, errors
+from minivec import Property, Rerank, VectorSpace, errors
 from minivec.client import requests
 from minivec.client.wire import Call, Reply
-from minivec.types.answer import Answer, Hit, Plan, PlanLeg, ScorePart, TermScore
+from minivec.types.answer import Answer, FirstStage, Hit, Plan, PlanLeg, PlanRerank, ScorePart, TermScore
 from minivec.types.codec import to_plain
 from minivec.types.collection import CollectionConfig, CollectionInfo, IndexState
 from minivec.types.filter import And, Equal
@@ -111,6 +111,27 @@ def test_a_search_sends_its_arguments_by_name_and_leaves_out_what_was_not_given(
         "properties": ["title"],
         "vectors": ["default"],
     }
+
+
+def test_a_wish_to_rerank_goes_with_every_search():
+    wish = Rerank(model="words", properties=("title",), depth=20)
+    calls = [
+        requests.near_text("notes", "bee", rerank=wish),
+        requests.near_vector("notes", [1.0], rerank=wish),
+        requests.near_object("notes", UUID, rerank=wish),
+        requests.keyword("notes", "bee", rerank=wish),
+        requests.hybrid("notes", "bee", rerank=wish),
+    ]
+    for call in calls:
+        assert body(call)["rerank"] == to_plain(wish)
+
+
+def test_a_reranked_answer_is_read_as_the_same_type():
+    first = FirstStage(score=0.5, rank=3, parts=(PART,))
+    step = PlanRerank(model="words", candidates=4, properties=("title",), first_formula="sum")
+    hit = dataclasses.replace(ANSWER.hits[0], first_stage=first)
+    answer = dataclasses.replace(ANSWER, hits=(hit,), plan=dataclasses.replace(ANSWER.plan, rerank=step))
+    assert answered(requests.keyword("notes", "bee"), answer) == answer
 
 
 def test_a_hybrid_search_sends_both_legs():

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import minivec
-from minivec import And, Draft, Equal, Property, VectorSpace
+from minivec import And, Draft, Equal, Property, Rerank, VectorSpace
 from minivec.embedding.engine import Engine
 from minivec.errors import InvalidInput, MinivecError
 from minivec.types.codec import to_plain
@@ -171,6 +171,15 @@ def searches(db: Any, name: str) -> Iterator[Any]:
     yield notes.hybrid("bees talk", space="default", alpha=0.25)
     yield notes.hybrid("sea", space="default", fusion="ranked", limit=2, offset=1)
     yield notes.hybrid("sea", vector=[1, 1, 1], space="own", max_vector_distance=5.0)
+    wish = Rerank(model="words", properties=("title",), query="sea honey", depth=4)
+    yield notes.near_text("bees talk", space="default", limit=3, rerank=wish)
+    yield notes.near_vector([2, 1, 0.5], space="own", limit=1, offset=1, rerank=wish)
+    yield notes.near_object(uuid_of(3), space="default", properties=[], limit=4, rerank=wish)
+    yield notes.keyword("bees sea", limit=4, rerank=wish)
+    yield notes.hybrid("bees talk", space="default", limit=4, rerank=Rerank(model="words", depth=4))
+    yield lambda: notes.keyword("bees", limit=1, rerank=Rerank(model="words", properties=("nowhere",)))
+    yield lambda: notes.keyword("bees", limit=9, rerank=wish)
+    yield lambda: notes.near_vector([1, 1, 1], space="own", rerank=Rerank(model="words"))
     yield lambda: notes.near_text("bees")
     yield lambda: notes.near_text("bees", space="own")
     yield lambda: notes.near_text("bees", space="nowhere")
