@@ -18,7 +18,7 @@ from typing import Literal
 from minivec.collection import Collection
 from minivec.definition import check_collection_name, check_definition
 from minivec.embedding.engine import Engine, EngineOptions
-from minivec.embedding.interface import EmbedderSource
+from minivec.embedding.interface import EmbedderSource, TellsHealth
 from minivec.embedding.remote import RemoteSource
 from minivec.errors import Closed, CollectionExists, CollectionNotFound, InvalidInput, ReadOnly, StorageError
 from minivec.settings import Settings, keys_of
@@ -206,7 +206,7 @@ class Database:
             for name, state in states
             if state.note or not state.ready
         ]
-        engine = self._embedders.health() if isinstance(self._embedders, Engine) else None
+        engine = self._embedders.health() if isinstance(self._embedders, TellsHealth) else None
         notes += [f"embedding engine: {note}" for note in (engine.notes if engine else ())]
         ready = all(state.ready for _, state in states) and (engine is None or engine.ready)
         return Health(ready=ready, notes=tuple(notes))

@@ -339,3 +339,13 @@ def test_a_database_that_cannot_be_opened_is_left_closed_and_unlocked(tmp_path: 
     catalog.write_bytes(good)
     with open_at(tmp_path) as database:
         assert database.collection("Words").count() == 5
+
+
+def test_a_dead_engine_turns_the_databases_health_red() -> None:
+    engine = Engine.fake(dimension=32)
+    with open_database(":memory:", embedders=engine) as database:
+        database.create_collection("Words").insert({"text": "a bird"})
+        assert database.health().ready
+        engine.close()
+        assert not database.health().ready
+        assert "embedding engine" in database.health().notes[0]

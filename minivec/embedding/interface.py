@@ -81,6 +81,29 @@ class Embedder(Protocol):
         ...
 
 
+class SourceHealth(Protocol):
+    """`ready` False: texts will fail; `notes` say why."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether texts can be embedded."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A sentence for each thing that is wrong."""
+        ...
+
+
+@runtime_checkable
+class TellsHealth(Protocol):
+    """A source that can say how it is."""
+
+    def health(self) -> SourceHealth:
+        """How it is, at once."""
+        ...
+
+
 class EmbedderSource(Protocol):
     """Gives the embedder of a model, loading it at the first call."""
 
