@@ -35,9 +35,7 @@ def test_it_switches_and_switches_back(server: Running) -> None:
         assert (done.kept_as, done.vectors) == ("default_before", 20)
         assert seen[-1] == (20, 20)
         assert notes.reembed_job("default").state == "done"
-        with pytest.raises(InvalidInput, match="several vector spaces"):
-            notes.switch_back()
-        assert notes.switch_back("default", to="default_before").vectors == 0
+        assert notes.switch_back(to="default_before").vectors == 0
         assert notes.cancel_reembed("default").state == "done"
         config = notes.drop_vector_space("default_before")
         assert [(space.name, space.model) for space in config.vector_spaces] == [("default", "all-MiniLM-L6-v2")]
