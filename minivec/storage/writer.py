@@ -40,10 +40,6 @@ class _Task:
     result: Any = None
 
 
-class _Undone(Exception):
-    """SQLite itself rolled the whole transaction back."""
-
-
 class Writer:
     """Owns the writing connection and its thread.
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.config import JsonDict
 
+from minivec.ingest.values import PROPERTY_NAME
 from minivec.types.collection import (
     BinaryOptions,
     CollectionConfig,
@@ -26,11 +27,11 @@ from minivec.types.filter import And, Equal, Filter
 from minivec.types.object import ImportMode
 
 NAME = r"^[A-Za-z][A-Za-z0-9_]{0,63}$"
-PROPERTY = r"^[_A-Za-z][_0-9A-Za-z]{0,230}$"
-BOOSTED = r"^[_A-Za-z][_0-9A-Za-z]{0,230}(\^[0-9]{1,6}(\.[0-9]{1,6})?)?$"
+PROPERTY = f"^{PROPERTY_NAME.pattern}$"
+BOOSTED = rf"^{PROPERTY_NAME.pattern}(\^[0-9]{{1,6}}(\.[0-9]{{1,6}})?)?$"
 UUID = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 CURSOR = r"^1:[0-9]{1,18}$"
-PROPERTY_LIST = r"^[_A-Za-z][_0-9A-Za-z]{0,230}(,[_A-Za-z][_0-9A-Za-z]{0,230}){0,99}$"
+PROPERTY_LIST = f"^{PROPERTY_NAME.pattern}(,{PROPERTY_NAME.pattern}){{0,99}}$"
 MODEL = r"^([A-Za-z0-9][A-Za-z0-9_.:-]{0,127}(/[A-Za-z0-9][A-Za-z0-9_.:-]{0,127})?)?$"  # a name, never a caller's path
 BASE_URL = r"^([hH][tT][tT][pP][sS]?://[!-~]{1,1900})?$"
 MAX_TEXT = 100_000
